@@ -1,0 +1,123 @@
+"""The oracle: the definition of every op, in NumPy, written to be obviously right.
+
+float32 and float64, and complex128 where the op is analytic, for the complex step. The other backends must give the
+same numbers. In families, a file each, named as in csrc/; a backend is the flat list of functions below.
+"""
+
+from minigan.backends.oracle.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
+from minigan.backends.oracle.image import (
+    avgpool2x,
+    avgpool2x_backward,
+    colour,
+    colour_backward,
+    concat,
+    cutout,
+    flip,
+    gather_pixels,
+    gather_pixels_backward,
+    minibatch_stddev,
+    minibatch_stddev_backward,
+    pad,
+    pad_backward,
+    shift,
+    split,
+    upsample2x,
+    upsample2x_backward,
+)
+from minigan.backends.oracle.linear import embedding, embedding_backward, linear, linear_dgrad, linear_wgrad
+from minigan.backends.oracle.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
+from minigan.backends.oracle.norm import (
+    batchnorm,
+    batchnorm_backward,
+    batchnorm_running,
+    batchnorm_running_backward,
+    instancenorm,
+    instancenorm_backward,
+    layernorm,
+    layernorm_backward,
+    running_update,
+)
+from minigan.backends.oracle.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
+from minigan.backends.oracle.plumbing import asarray, copyto, empty, synchronize, to_numpy, zeros
+from minigan.backends.oracle.pointwise import (
+    activation,
+    activation_backward,
+    add_scaled,
+    axpby,
+    clip,
+    mean,
+    mul,
+    row_sum_squares,
+    scale,
+    sum_squares,
+)
+from minigan.backends.oracle.random import dropout, dropout_backward
+
+NAME = "numpy"
+
+__all__ = [
+    "activation",
+    "activation_backward",
+    "adam_step",
+    "add_scaled",
+    "asarray",
+    "avgpool2x",
+    "avgpool2x_backward",
+    "axpby",
+    "batchnorm",
+    "batchnorm_backward",
+    "batchnorm_running",
+    "batchnorm_running_backward",
+    "bias_grad",
+    "clip",
+    "clip_scale",
+    "colour",
+    "colour_backward",
+    "concat",
+    "conv2d",
+    "conv2d_dgrad",
+    "conv2d_wgrad",
+    "copyto",
+    "cutout",
+    "dropout",
+    "dropout_backward",
+    "ema_update",
+    "embedding",
+    "embedding_backward",
+    "empty",
+    "finite_flag",
+    "flip",
+    "gather_pixels",
+    "gather_pixels_backward",
+    "instancenorm",
+    "instancenorm_backward",
+    "kl_gauss",
+    "l1_loss",
+    "layernorm",
+    "layernorm_backward",
+    "linear",
+    "linear_dgrad",
+    "linear_wgrad",
+    "logit_loss",
+    "mean",
+    "minibatch_stddev",
+    "minibatch_stddev_backward",
+    "mse_loss",
+    "mul",
+    "pad",
+    "pad_backward",
+    "rmsprop_step",
+    "row_sum_squares",
+    "running_update",
+    "scale",
+    "sgd_step",
+    "shift",
+    "softmax_cross_entropy",
+    "split",
+    "sum_squares",
+    "synchronize",
+    "to_numpy",
+    "upsample2x",
+    "upsample2x_backward",
+    "zeros",
+]

@@ -1,0 +1,94 @@
+"""Losses: each returns (loss, dx), the mean over all elements and its gradient. GAN losses take logits."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minigan.backends.oracle.pointwise import _real, absolute, sigmoid, softplus
+from minigan.errors import ShapeError
+from minigan.models.shapes import Array, expect, expect_same, expect_some
+
+
+def _mean(loss: Array) -> Array:
+    return np.asarray(loss.mean(), loss.dtype)
+
+
+# kind: (loss of each element, its derivative), of logits x and a target t.
+LOGIT_LOSSES: dict[str, tuple[Callable[[Array, float], Array], Callable[[Array, float], Array]]] = {
+    "bce": (
+        lambda x, t: (1 - t) * softplus(x) + t * softplus(-x),
+        lambda x, t: (1 - t) * sigmoid(x) - t * sigmoid(-x),
+    ),
+    "mse": (lambda x, t: (x - t) ** 2, lambda x, t: 2 * (x - t)),
+    # max(0, 1 - t x); a NaN fails the comparison and is passed on
+    "hinge": (
+        lambda x, t: np.where(_real(t * x) >= 1, 0, 1 - t * x),
+        lambda x, t: np.where(_real(t * x) >= 1, 0, np.where(np.isnan(x), x, -t)),
+    ),
+    "linear": (lambda x, t: t * x, lambda x, t: t + 0 * x),
+    "minimax": (lambda x, t: -softplus(x), lambda x, t: -sigmoid(x)),
+}
+
+
+def logit_loss(x: Array, kind: str, target: float) -> tuple[Array, Array]:
+    """x any shape, target t a number -> loss (0-d), dx; the mean over all elements of
+
+    bce      (1-t) softplus(x) + t softplus(-x)      (the form softplus(x) - t x loses everything at x = 15 in float32)
+    mse      (x - t)^2                               Mao et al. 2017, arXiv:1611.04076
+    hinge    max(0, 1 - t x), t = +1 or -1           Lim & Ye 2017, arXiv:1705.02894
+    linear   t x                                     Arjovsky et al. 2017, arXiv:1701.07875
+    minimax  -softplus(x) = log(1 - sigmoid(x))      Goodfellow et al. 2014, arXiv:1406.2661; t is not used
+    Raises ShapeError on an unknown kind.
+    """
+    expect_some("x", x)
+    if kind not in LOGIT_LOSSES:
+        raise ShapeError(f"loss kind {kind!r} is unknown; known: {', '.join(LOGIT_LOSSES)}")
+    value, derivative = LOGIT_LOSSES[kind]
+    t = x.dtype.type(target)
+    return _mean(value(x, t)), (derivative(x, t) / x.dtype.type(x.size)).astype(x.dtype)
+
+
+def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
+    """logits x (N,K), labels (N,) integers in [0, K) -> loss (0-d), dx (N,K).
+
+    loss = mean_n (log sum_k e^x[n,k] - x[n,label_n])      dx = (softmax(x) - onehot) / N
+    """
+    expect_some("x", x, 2)
+    expect("labels", labels, x.shape[0])
+    if labels.min() < 0 or labels.max() >= x.shape[1]:
+        raise ShapeError(f"labels lie in [{labels.min()}, {labels.max()}], expected [0, {x.shape[1] - 1}]")
+    rows = np.arange(x.shape[0])
+    shifted = x - _real(x).max(axis=1, keepdims=True)
+    e = np.exp(shifted)
+    total = e.sum(axis=1, keepdims=True)
+    loss = np.log(total[:, 0]) - shifted[rows, labels]
+    dx = e / total
+    dx[rows, labels] -= 1
+    return _mean(loss), dx / x.dtype.type(x.shape[0])
+
+
+def l1_loss(x: Array, target: Array) -> tuple[Array, Array]:
+    """x, target same shape -> mean |x - target|, dx = sign(x - target) / size."""
+    expect_same("target", target, "x", x)
+    d = x - target
+    return _mean(absolute(d)), np.sign(_real(d)).astype(x.dtype) / x.dtype.type(x.size)
+
+
+def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
+    """x, target same shape -> mean (x - target)^2, dx = 2 (x - target) / size."""
+    expect_same("target", target, "x", x)
+    d = x - target
+    return _mean(d * d), 2 * d / x.dtype.type(x.size)
+
+
+def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
+    """mean, logvar (N,F) -> KL(N(mean, e^logvar) || N(0, 1)) summed over F, averaged over N; dmean, dlogvar.
+
+    loss = mean_n 1/2 sum_f (mean^2 + e^logvar - 1 - logvar).   Source: Kingma & Welling 2014, arXiv:1312.6114.
+    """
+    expect_some("mean", mean, 2)
+    expect_same("logvar", logvar, "mean", mean)
+    n = mean.dtype.type(mean.shape[0])
+    var = np.exp(logvar)
+    loss = 0.5 * (mean * mean + var - 1 - logvar).sum(axis=1)
+    return _mean(loss), mean / n, 0.5 * (var - 1) / n

@@ -1,0 +1,161 @@
+"""Normalisation layers. Statistics are taken in float64 (float32 loses them at mean 1000 and std 1), two passes.
+
+With x^ = (x - mean) / sqrt(var + eps) over a group of M values, y = gamma x^ + beta, the backward pass is
+
+    dgamma += sum dy x^      dbeta += sum dy      dx = (g - mean(g) - x^ mean(g x^)) / sqrt(var + eps),  g = gamma dy
+
+because mean and var depend on every x of the group: the two subtracted means are those two paths.
+Source: Ioffe & Szegedy 2015, arXiv:1502.03167 (batchnorm); Ba et al. 2016, arXiv:1607.06450 (layernorm); Ulyanov et al.
+2016, arXiv:1607.08022 (instancenorm).
+
+The groups: batchnorm all axes but the last; layernorm all axes but the first; instancenorm all axes between.
+"""
+
+import numpy as np
+
+from minigan.backends.oracle.pointwise import activation
+from minigan.models.shapes import Act, Array, expect, expect_same, expect_some
+
+Axes = tuple[int, ...]
+
+
+def _wide(x: Array) -> Array:
+    return x if np.iscomplexobj(x) else x.astype(np.float64)
+
+
+def _batch_axes(x: Array) -> Axes:
+    return tuple(range(x.ndim - 1))
+
+
+def _layer_axes(x: Array) -> Axes:
+    return tuple(range(1, x.ndim))
+
+
+def _instance_axes(x: Array) -> Axes:
+    return tuple(range(1, x.ndim - 1))
+
+
+def _check(x: Array, gamma: Array, beta: Array) -> None:
+    expect_some("x", x)
+    expect("gamma", gamma, x.shape[-1])
+    expect("beta", beta, x.shape[-1])
+
+
+def _statistics(x: Array, axes: Axes) -> tuple[Array, Array]:
+    """Mean and biased variance over `axes`, kept as axes of size 1, in float64."""
+    mean = _wide(x).mean(axis=axes, keepdims=True)
+    return mean, ((x - mean) ** 2).mean(axis=axes, keepdims=True)
+
+
+def _apply(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float, act: Act | None) -> Array:
+    y = gamma * ((x - mean) / np.sqrt(var + eps)) + beta
+    return activation(y.astype(x.dtype), act)
+
+
+def _backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes, dgamma: Array, dbeta: Array
+) -> Array:
+    expect_same("dy", dy, "x", x)
+    inv = 1 / np.sqrt(_wide(var) + eps)
+    xhat = (x - _wide(mean)) * inv
+    _affine_gradients(dy, xhat, dgamma, dbeta)
+    g = gamma * _wide(dy)
+    dx = (g - g.mean(axis=axes, keepdims=True) - xhat * (g * xhat).mean(axis=axes, keepdims=True)) * inv
+    return dx.astype(x.dtype)
+
+
+def _affine_gradients(dy: Array, xhat: Array, dgamma: Array, dbeta: Array) -> None:
+    axes = _batch_axes(dy)
+    dgamma += (dy * xhat).sum(axis=axes).astype(dgamma.dtype)
+    dbeta += _wide(dy).sum(axis=axes).astype(dbeta.dtype)
+
+
+def batchnorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, Array, Array]:
+    """x (...,C), gamma beta (C,) -> y (...,C), mean (C,), var (C,) biased; one group per channel.
+
+    y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
+    _check(x, gamma, beta)
+    mean, var = _statistics(x, _batch_axes(x))
+    y = _apply(x, gamma, beta, mean, var, eps, act)
+    return y, mean.ravel().astype(x.dtype), var.ravel().astype(x.dtype)
+
+
+def batchnorm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
+) -> Array:
+    """dy x (...,C), gamma mean var (C,) -> dx (...,C); adds into dgamma, dbeta (C,).
+
+    dy is after activation_backward.
+    """
+    return _backward(dy, x, gamma, mean, var, eps, _batch_axes(x), dgamma, dbeta)
+
+
+def batchnorm_running(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float, act: Act | None = None
+) -> Array:
+    """As batchnorm, with the given statistics (C,) instead of the batch's."""
+    _check(x, gamma, beta)
+    return _apply(x, gamma, beta, _wide(mean), _wide(var), eps, act)
+
+
+def batchnorm_running_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
+) -> Array:
+    """The statistics are constants here, so dx = gamma dy / sqrt(var + eps); adds into dgamma, dbeta (C,)."""
+    expect_same("dy", dy, "x", x)
+    inv = 1 / np.sqrt(_wide(var) + eps)
+    _affine_gradients(dy, (x - _wide(mean)) * inv, dgamma, dbeta)
+    return (dy * (gamma * inv)).astype(x.dtype)
+
+
+def running_update(state: Array, batch: Array, momentum: float) -> None:
+    """state <- momentum state + (1 - momentum) batch, in place, (C,)."""
+    expect_same("state", state, "batch", batch)
+    state *= state.dtype.type(momentum)
+    state += state.dtype.type(1 - momentum) * batch
+
+
+def layernorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, Array, Array]:
+    """x (N,...,C), gamma beta (C,) -> y (N,...,C), mean (N,), var (N,) biased; one group per sample (all axes but 0).
+
+    y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ba et al. 2016, arXiv:1607.06450.
+    """
+    _check(x, gamma, beta)
+    mean, var = _statistics(x, _layer_axes(x))
+    y = _apply(x, gamma, beta, mean, var, eps, act)
+    return y, mean.ravel().astype(x.dtype), var.ravel().astype(x.dtype)
+
+
+def layernorm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
+) -> Array:
+    """dy x (N,...,C), gamma (C,), mean var (N,) -> dx; adds into dgamma, dbeta (C,).
+
+    dy is after activation_backward.
+    """
+    one = (-1, *(1 for _ in x.shape[1:]))
+    return _backward(dy, x, gamma, mean.reshape(one), var.reshape(one), eps, _layer_axes(x), dgamma, dbeta)
+
+
+def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, Array, Array]:
+    """x (N,H,W,C), gamma beta (C,) -> y, mean (N,C), var (N,C) biased; one group per sample and channel (axes 1, 2).
+
+    y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ulyanov et al. 2016, arXiv:1607.08022.
+    """
+    expect_some("x", x, 4)
+    _check(x, gamma, beta)
+    mean, var = _statistics(x, _instance_axes(x))
+    y = _apply(x, gamma, beta, mean, var, eps, act)
+    return y, mean[:, 0, 0].astype(x.dtype), var[:, 0, 0].astype(x.dtype)
+
+
+def instancenorm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
+) -> Array:
+    """dy x (N,H,W,C), gamma (C,), mean var (N,C) -> dx; adds into dgamma, dbeta (C,).
+
+    dy is after activation_backward.
+    """
+    mean, var = mean[:, None, None], var[:, None, None]
+    return _backward(dy, x, gamma, mean, var, eps, _instance_axes(x), dgamma, dbeta)

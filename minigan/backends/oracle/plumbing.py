@@ -1,0 +1,45 @@
+"""How arrays get in and out. For the oracle a backend array is a NumPy array, float32 or float64."""
+
+from typing import Any
+
+import numpy as np
+
+from minigan.errors import ShapeError
+from minigan.models.shapes import Array
+
+
+def asarray(host: Any) -> Array:
+    """`host` as a C-contiguous array of the backend; floats and int32 keep their type, other integers become int32.
+
+    Raises ShapeError for anything that is not numbers.
+    """
+    a = np.asarray(host)
+    if a.dtype.kind in "iub":
+        return np.ascontiguousarray(a, np.int32)
+    if a.dtype not in (np.float32, np.float64, np.complex128):
+        raise ShapeError(f"an array of {a.dtype} was given; the numpy backend takes float32, float64 or integers")
+    return np.ascontiguousarray(a)
+
+
+def to_numpy(a: Array) -> Array:
+    """The same values as a NumPy array on the host (here: `a` itself)."""
+    return np.asarray(a)
+
+
+def empty(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Uninitialised."""
+    return np.empty(shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros."""
+    return np.zeros(shape, dtype)
+
+
+def copyto(p: Array, host: Any) -> None:
+    """Overwrites `p` with the host's values."""
+    np.copyto(p, host)
+
+
+def synchronize() -> None:
+    """Waits until all work is done (here nothing runs behind one's back)."""

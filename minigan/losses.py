@@ -1,0 +1,80 @@
+"""GAN losses as a table of logit losses: which kind and target D's real, D's fake and G's fake outputs get.
+
+L_D = mean loss(D(x), real) + mean loss(D(G(z)), fake)          L_G = mean loss(D(G(z)), generator)
+"""
+
+import importlib
+from typing import Any, NamedTuple
+
+from minigan.errors import ConfigError, nearest
+from minigan.models.shapes import Array
+
+
+class Term(NamedTuple):
+    """A row of the oracle's LOGIT_LOSSES with its target."""
+
+    kind: str
+    target: float = 0.0
+
+
+class Row(NamedTuple):
+    """One GAN loss. `probability`: D's sigmoid is what D(x) means in a log; else its raw output is."""
+
+    real: Term
+    fake: Term
+    generator: Term
+    probability: bool
+
+
+LOSSES = {
+    # Goodfellow et al. 2014, arXiv:1406.2661: G minimises log(1 - D(G(z))), which saturates while D is sure
+    "minimax": Row(Term("bce", 1), Term("bce", 0), Term("minimax"), True),
+    # the same paper, section 3: G minimises -log D(G(z))
+    "non-saturating": Row(Term("bce", 1), Term("bce", 0), Term("bce", 1), True),
+    # Mao et al. 2017, arXiv:1611.04076
+    "least-squares": Row(Term("mse", 1), Term("mse", 0), Term("mse", 1), False),
+    # Lim & Ye 2017, arXiv:1705.02894
+    "hinge": Row(Term("hinge", 1), Term("hinge", -1), Term("linear", -1), False),
+    # Arjovsky et al. 2017, arXiv:1701.07875; needs train.weight_clip or another Lipschitz constraint
+    "wasserstein": Row(Term("linear", -1), Term("linear", 1), Term("linear", -1), False),
+}
+
+
+class Loss:
+    """A row at work. `smoothing` s lowers bce's target of real samples from 1 to 1 - s (arXiv:1606.03498)."""
+
+    def __init__(self, name: str, smoothing: float = 0.0):
+        if name not in LOSSES:
+            raise ConfigError(f"loss.name {name!r} is unknown; {nearest(name, LOSSES)}, or module:function")
+        row = LOSSES[name]
+        if smoothing and row.real.kind != "bce":
+            raise ConfigError(
+                f"loss.smoothing {smoothing} is for losses on probabilities, not for {name}; leave it out"
+            )
+        self.real = Term(row.real.kind, row.real.target - smoothing)
+        self.fake, self.generator_term, self.probability = row.fake, row.generator, row.probability
+
+    def critic(self, ops: Any, real: Array, fake: Array) -> tuple[Array, Array, Array]:
+        """real, fake: D's outputs (N,1) -> loss (0-d), dreal, dfake."""
+        loss_real, dreal = ops.logit_loss(real, *self.real)
+        loss_fake, dfake = ops.logit_loss(fake, *self.fake)
+        return ops.axpby(1.0, loss_real, 1.0, loss_fake), dreal, dfake
+
+    def generator(self, ops: Any, fake: Array, real: Array | None = None) -> tuple[Array, Array]:
+        """fake: D's outputs (N,1) on generated samples -> loss (0-d), dfake. `real` is for losses on pairs."""
+        loss, dfake = ops.logit_loss(fake, *self.generator_term)
+        return loss, dfake
+
+
+def make_loss(name: str, smoothing: float) -> Any:
+    """A loss by its name in LOSSES, or the user's own as "module:function", called with `smoothing`."""
+    return plugin(name)(smoothing) if ":" in name else Loss(name, smoothing)
+
+
+def plugin(name: str) -> Any:
+    """The object "module:attribute" names. Raises ConfigError when there is none."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as e:
+        raise ConfigError(f"{name!r} cannot be imported ({e}); give module:function of an importable module") from e

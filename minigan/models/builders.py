@@ -1,0 +1,97 @@
+"""Networks, one parametrised builder per family: (config, item shape) -> the root of G and the root of D."""
+
+from typing import Any
+
+from minigan.config import Model
+from minigan.errors import ConfigError, ShapeError, nearest
+from minigan.models.init import make_init
+from minigan.models.layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Linear, Reshape
+from minigan.models.net import Chain, Net
+from minigan.models.shapes import Shape, make_act
+
+
+def mlp(model: Model, shape: Shape) -> tuple[Chain, Chain]:
+    """Dense layers. G: z -> widths_g -> item; D: item -> widths_d -> 1."""
+    init = make_init(model.init, model.init_std)
+    act_g, act_d = make_act(model.act_g, model.slope), make_act(model.act_d, model.slope)
+    size = 1
+    for n in shape:
+        size *= n
+    g = [Linear(n, act=act_g, init=init) for n in model.widths_g]
+    d: list[Any] = [Reshape(-1)] if len(shape) > 1 else []
+    for n in model.widths_d:
+        d += [Linear(n, act=act_d, init=init), *_dropout(model)]
+    out = Linear(size, act=_output(model), init=init)
+    return Chain(*g, out, *([Reshape(*shape)] if len(shape) > 1 else [])), Chain(*d, Linear(1, init=init))
+
+
+def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
+    """DCGAN (arXiv:1511.06434) for any size, depth and width; with the preset dcgan-mnist the texts' network.
+
+    G: dense z -> h*h*widths_g[0] without bias, BN, act; per next width convT (strides_g) without bias, BN, act; convT
+    to the item's channels. D: per width conv stride 2, act, dropout; flatten; dense 1. h = size / product of strides_g.
+    """
+    if len(shape) != 3 or shape[0] != shape[1]:
+        raise ShapeError(f"model.family 'dcgan' makes square images, but the data's items are {shape}; give data.size")
+    if len(model.strides_g) != len(model.widths_g):
+        raise ConfigError(
+            f"model.strides_g has {len(model.strides_g)} strides and model.widths_g {len(model.widths_g)} widths; "
+            "give one stride per width"
+        )
+    init = make_init(model.init, model.init_std)
+    act_g, act_d = make_act(model.act_g, model.slope), make_act(model.act_d, model.slope)
+    factor = 1
+    for s in model.strides_g:
+        factor *= s
+    h, rest = divmod(shape[0], factor)
+    if rest or h < 1:
+        raise ShapeError(
+            f"images of {shape[0]}x{shape[1]} do not fit model.strides_g {list(model.strides_g)}: "
+            f"the size must be a multiple of {factor}; give data.size"
+        )
+    if shape[0] < 2 ** len(model.widths_d):
+        raise ShapeError(
+            f"images of {shape[0]}x{shape[1]} are smaller than D needs: its {len(model.widths_d)} halvings want "
+            f"{2 ** len(model.widths_d)} pixels; give data.size"
+        )
+    norm = {"eps": model.bn_eps, "momentum": model.bn_momentum, "act": act_g}
+    first, *widths = model.widths_g
+    g: list[Any] = [Linear(h * h * first, bias=False, init=init), BatchNorm(**norm), Reshape(h, h, first)]
+    for width, stride in zip(widths, model.strides_g, strict=False):
+        g += [ConvTranspose2d(width, model.kernel, stride, bias=False, init=init), BatchNorm(**norm)]
+    g.append(ConvTranspose2d(shape[2], model.kernel, model.strides_g[-1], bias=False, act=_output(model), init=init))
+    d: list[Any] = []
+    for width in model.widths_d:
+        d += [Conv2d(width, model.kernel, 2, act=act_d, init=init), *_dropout(model)]
+    return Chain(*g), Chain(*d, Reshape(-1), Linear(1, init=init))
+
+
+def _dropout(model: Model) -> list[Dropout]:
+    return [Dropout(model.dropout)] if model.dropout else []
+
+
+def _output(model: Model) -> Any:
+    return make_act(None if model.output == "none" else model.output)
+
+
+FAMILIES = {"mlp": mlp, "dcgan": dcgan}
+
+
+def build(model: Model, shape: Shape, family: Any = None) -> tuple[Any, Any]:
+    """The roots of G and D for items of `shape`; `family` is a user's own builder.
+
+    Raises ConfigError when the two do not fit: G must make items, D must give one number.
+    """
+    if family is None and model.family not in FAMILIES:
+        near = nearest(model.family, FAMILIES)
+        raise ConfigError(f"model.family {model.family!r} is unknown; {near}, or module:function")
+    return (family or FAMILIES[model.family])(model, shape)
+
+
+def make_nets(model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None) -> tuple[Net, Net]:
+    """G and D, unbound. Raises ShapeError when G does not make items of `shape` or D does not give one number."""
+    root_g, root_d = build(model, shape, family)
+    g, d = Net("g", root_g, (model.z,), l2_g), Net("d", root_d, shape, l2_d)
+    if g.out_shape != tuple(shape) or d.out_shape != (1,):
+        raise ShapeError(f"G makes {g.out_shape} and D gives {d.out_shape}, expected {tuple(shape)} and (1,)")
+    return g, d

@@ -1,0 +1,271 @@
+"""Nets: trees of layers under four combinators, and the slabs that hold their parameters.
+
+Every node has the same passes as a layer, so a tree is read, run and differentiated like one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minigan import rng
+from minigan.errors import ShapeError
+from minigan.models.layers import MODES, How, Layer
+from minigan.models.shapes import Array, Shape, expect
+
+SEGMENTS = ("decay", "no_decay")
+_ALIGN_BYTES = 64
+
+
+class Chain:
+    """One node after the other."""
+
+    def __init__(self, *nodes: Any):
+        self.nodes = nodes
+
+    def attach(self, name: str, in_shape: Shape) -> Shape:
+        self.in_shape = in_shape
+        for i, node in enumerate(self.nodes):
+            in_shape = node.attach(f"{name}.{i}", in_shape)
+        self.out_shape = in_shape
+        trainable = [i for i, node in enumerate(self.nodes) if any(layer.params for layer in leaves(node))]
+        self.first = trainable[0] if trainable else len(self.nodes)
+        return in_shape
+
+    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
+        ctx = []
+        for node in self.nodes:
+            x, saved = node.forward(x, how)
+            ctx.append(saved)
+        return x, tuple(ctx)
+
+    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):
+            if isinstance(self.nodes[i], Layer):
+                expect(f"dy of {self.nodes[i].name}", dy, None, *self.nodes[i].out_shape)
+            dy = self.nodes[i].backward(dy, ctx[i], need_dx or i > self.first, need_dw)
+        return dy if need_dx else None
+
+
+class Residual:
+    """y = body(x) + skip(x);   dx = body'(dy) + skip'(dy). Without `skip` it is the identity."""
+
+    def __init__(self, body: Any, skip: Any = None):
+        self.body, self.skip = body, Chain() if skip is None else skip
+
+    def attach(self, name: str, in_shape: Shape) -> Shape:
+        self.ops = None
+        self.name, self.in_shape = name, in_shape
+        self.out_shape = self.body.attach(f"{name}.body", in_shape)
+        skip = self.skip.attach(f"{name}.skip", in_shape)
+        if skip != self.out_shape:
+            raise ShapeError(
+                f"{name}: body gives {self.out_shape} and skip gives {skip}; they are added, so make them equal"
+            )
+        return self.out_shape
+
+    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
+        y, body = self.body.forward(x, how)
+        s, skip = self.skip.forward(x, how)
+        return self.ops.axpby(1.0, y, 1.0, s), (body, skip)
+
+    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        a = self.body.backward(dy, ctx[0], need_dx, need_dw)
+        b = self.skip.backward(dy, ctx[1], need_dx, need_dw)
+        return self.ops.axpby(1.0, a, 1.0, b) if need_dx else None
+
+
+class Skip:
+    """A U-Net's level:   h = down(x),  y = up([h, inner(h)]), joined along the channels."""
+
+    def __init__(self, down: Any, inner: Any, up: Any):
+        self.down, self.inner, self.up = down, inner, up
+
+    def attach(self, name: str, in_shape: Shape) -> Shape:
+        self.ops = None
+        self.name, self.in_shape = name, in_shape
+        h = self.down.attach(f"{name}.down", in_shape)
+        u = self.inner.attach(f"{name}.inner", h)
+        if u[:-1] != h[:-1]:
+            raise ShapeError(f"{name}: inner turns {h} into {u}, but only the channels may change")
+        self.channels = h[-1]
+        self.out_shape = self.up.attach(f"{name}.up", (*h[:-1], h[-1] + u[-1]))
+        return self.out_shape
+
+    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
+        h, down = self.down.forward(x, how)
+        u, inner = self.inner.forward(h, how)
+        y, up = self.up.forward(self.ops.concat(h, u), how)
+        return y, (down, inner, up)
+
+    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        down, inner, up = ctx
+        dh, du = self.ops.split(self.up.backward(dy, up, True, need_dw), self.channels)
+        dh = self.ops.axpby(1.0, dh, 1.0, self.inner.backward(du, inner, True, need_dw))
+        return self.down.backward(dh, down, need_dx, need_dw)
+
+
+class Heads:
+    """Two outputs on one trunk:   t = trunk(x),  y = (a(t), b(t));  dy is the pair of their gradients."""
+
+    def __init__(self, trunk: Any, a: Any, b: Any):
+        self.trunk, self.a, self.b = trunk, a, b
+
+    def attach(self, name: str, in_shape: Shape) -> Any:
+        self.ops = None
+        self.name, self.in_shape = name, in_shape
+        t = self.trunk.attach(f"{name}.trunk", in_shape)
+        self.out_shape = (self.a.attach(f"{name}.a", t), self.b.attach(f"{name}.b", t))
+        return self.out_shape
+
+    def forward(self, x: Array, how: How) -> tuple[Any, Any]:
+        t, trunk = self.trunk.forward(x, how)
+        ya, a = self.a.forward(t, how)
+        yb, b = self.b.forward(t, how)
+        return (ya, yb), (trunk, a, b)
+
+    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        trunk, a, b = ctx
+        dt = self.ops.axpby(
+            1.0, self.a.backward(dy[0], a, True, need_dw), 1.0, self.b.backward(dy[1], b, True, need_dw)
+        )
+        return self.trunk.backward(dt, trunk, need_dx, need_dw)
+
+
+_CHILDREN = {Chain: (), Residual: ("body", "skip"), Skip: ("down", "inner", "up"), Heads: ("trunk", "a", "b")}
+
+
+def nodes(root: Any) -> Iterator[Any]:
+    """Every node of a tree, parents first, in the order of the forward pass."""
+    yield root
+    for child in getattr(root, "nodes", ()):
+        yield from nodes(child)
+    for key in _CHILDREN.get(type(root), ()):
+        yield from nodes(getattr(root, key))
+
+
+def leaves(root: Any) -> Iterator[Layer]:
+    """The layers of a tree, in the order of the forward pass."""
+    return (node for node in nodes(root) if isinstance(node, Layer))
+
+
+class Layout:
+    """Where each named array lies in a slab: offsets padded to 64 bytes, segments one after the other."""
+
+    def __init__(self, shapes: dict[str, tuple[Shape, str]], itemsize: int):
+        self.shapes = {name: shape for name, (shape, _) in shapes.items()}
+        self.at: dict[str, int] = {}
+        self.segments: dict[str, slice] = {}
+        unit, size = _ALIGN_BYTES // itemsize, 0
+        for segment in SEGMENTS:
+            start = size
+            for name, (shape, of) in shapes.items():
+                if of == segment:
+                    self.at[name] = size
+                    size += -(-_size(shape) // unit) * unit
+            self.segments[segment] = slice(start, size)
+        self.size = size
+
+    def views(self, slab: Array) -> dict[str, Array]:
+        """name -> view of the slab, in the shape it was declared with."""
+        return {n: slab[a : a + _size(self.shapes[n])].reshape(self.shapes[n]) for n, a in self.at.items()}
+
+
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+class Net:
+    """A tree with its slabs: `p` parameters, `dp` their gradients, `state` running statistics; one buffer each.
+
+    Built on shapes alone, it can be inspected; `bind` gives it a backend and memory.
+    """
+
+    p: Array
+    dp: Array
+    state: Array
+
+    def __init__(self, name: str, root: Any, in_shape: Shape, l2: float = 0.0):
+        self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
+        self.out_shape = root.attach(name, in_shape)
+        self.layers = list(leaves(root))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(_size(param.shape) for layer in self.layers for param in layer.params.values())
+
+    def bind(self, ops: Any, seed: int, dtype: Any = np.float32, clock: Array | None = None) -> None:
+        """Makes the slabs and fills them with initial values: each a function of (seed, parameter name)."""
+        self.clock = clock
+        itemsize = np.dtype(dtype).itemsize
+        params = {
+            f"{a.name}.{k}": (v.shape, "decay" if v.decay else "no_decay")
+            for a in self.layers
+            for k, v in a.params.items()
+        }
+        self.layout = Layout(params, itemsize)
+        self.state_layout = Layout(
+            {f"{a.name}.{k}": ((a.in_shape[-1],), "no_decay") for a in self.layers for k in a.state}, itemsize
+        )
+        self.p, self.dp = ops.zeros((self.layout.size,), dtype), ops.zeros((self.layout.size,), dtype)
+        self.state = ops.zeros((self.state_layout.size,), dtype)
+        p, dp, state = self.layout.views(self.p), self.layout.views(self.dp), self.state_layout.views(self.state)
+        for layer in self.layers:
+            for key, param in layer.params.items():
+                full = f"{layer.name}.{key}"
+                values = param.init(rng.host(seed, f"init/{full}"), param.shape, param.fan_in, param.fan_out)
+                ops.copyto(p[full], values)
+                setattr(layer, key, p[full])
+                setattr(layer, f"d{key}", dp[full])
+            for key, value in layer.state.items():
+                full = f"{layer.name}.{key}"
+                ops.copyto(state[full], np.full(state[full].shape, value))
+                setattr(layer, key, state[full])
+        self.use(ops)
+
+    def use(self, ops: Any) -> None:
+        """Runs on `ops` from now on: a backend, or a proxy around it (backends/proxies.py)."""
+        self.ops = ops
+        for node in nodes(self.root):
+            node.ops = ops.named(getattr(node, "name", self.name)) if hasattr(ops, "named") else ops
+
+    def tensors(self) -> dict[str, Array]:
+        """Parameters and running statistics by name, as views."""
+        return {**self.layout.views(self.p), **self.state_layout.views(self.state)}
+
+    def forward(self, x: Array, mode: str = "batch", call: int = 0) -> tuple[Any, Any]:
+        """x (N, *in_shape) -> y (N, *out_shape), ctx.
+
+        `mode` is batchnorm's; `call` numbers the passes of one sub-step, so that dropout draws anew in each.
+        """
+        if mode not in MODES:
+            raise ShapeError(f"mode {mode!r} is unknown; known: {', '.join(MODES)}")
+        expect(f"the input of {self.name}", x, None, *self.in_shape)
+        self._announce("forward")
+        return self.root.forward(x, How(mode, self.clock, call))
+
+    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw."""
+        self._announce("backward")
+        return self.root.backward(dy, ctx, need_dx, need_dw)
+
+    def _announce(self, which: str) -> None:
+        if hasattr(self.ops, "announce"):  # a proxy, which reports by pass; a bare backend does not care
+            self.ops.announce(which)
+
+    def zero_grad(self) -> None:
+        """dp <- 0"""
+        self.dp[...] = 0
+
+    def add_penalty(self, loss: Array) -> Array:
+        """loss + lambda ||theta||^2 over the weights (not biases, not norms), 0-d arrays."""
+        if not self.l2:
+            return loss
+        return self.ops.axpby(1.0, loss, self.l2, self.ops.sum_squares(self.p[self.layout.segments["decay"]]))
+
+    def finish_gradients(self) -> None:
+        """Once, after all backward passes: adds the gradient of lambda ||theta||^2, which is 2 lambda theta."""
+        if self.l2:
+            decay = self.layout.segments["decay"]
+            self.ops.add_scaled(2 * self.l2, self.p[decay], self.dp[decay])

@@ -1,0 +1,155 @@
+"""The GAN's training step: the story that this program tells.
+
+d_step: real and generated batches through D; D learns to tell them apart; G is not touched.
+g_step: a generated batch through D into G; G learns to fool D; D is not touched.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigan import rng
+from minigan.backends.clock import BAD
+from minigan.config import Config
+from minigan.losses import make_loss, plugin
+from minigan.models.builders import make_nets
+from minigan.models.net import Net
+from minigan.models.shapes import Act, Array, Shape
+from minigan.optim import Clock, Optimizer
+
+Record = dict[str, Array]
+DRAW = 64  # samples are always drawn in batches of this size, so a picture does not depend on how many are drawn
+
+
+class GAN:
+    """Two nets, two optimizers, and their step. `step(batches, step)` is called with n_critic batches."""
+
+    def __init__(self, config: Config, ops: Any, shape: Shape):
+        self.config, self.ops, self.shape = config, ops, tuple(shape)
+        self.dtype = np.dtype(config.train.dtype)
+        seed, model = config.train.seed, config.model
+        family = plugin(model.family) if ":" in model.family else None
+        self.clock = Clock(ops, seed, self.dtype)
+        self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family)
+        self.nets: dict[str, Net] = {"g": self.G, "d": self.D}
+        if config.train.ema:
+            self.nets["ema"] = make_nets(model, self.shape, 0.0, 0.0, family)[0]
+        for net in self.nets.values():
+            net.bind(ops, seed, self.dtype, self.clock.array)
+        self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
+        self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
+        self.optimizers = {"d": self.opt_d, "g": self.opt_g}
+        self.loss = make_loss(config.loss.name, config.loss.smoothing)
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many real batches one step takes."""
+        return self.config.train.n_critic
+
+    def step(self, batches: Sequence[Array], step: int) -> Record:
+        """n_critic D steps and one G step; `step` counts from 0. Returns what a log line shows, as 0-d arrays."""
+        record: Record = {}
+        for k, x_real in enumerate(batches):
+            tick = self._tick(step, k)
+            record |= self.d_step(x_real, self._z("z/d", tick, len(x_real)))
+        tick = self._tick(step, len(batches))
+        record |= self.g_step(self._z("z/g", tick, len(batches[-1])))
+        return record
+
+    def d_step(self, x_real: Array, z: Array, update: bool = True) -> Record:
+        """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are."""
+        G, D, ops = self.G, self.D, self.D.ops
+        x_fake, _ = G.forward(z, mode="frozen")
+        real, ctx_real = D.forward(x_real, call=0)
+        fake, ctx_fake = D.forward(x_fake, call=1)
+        loss, dreal, dfake = self.loss.critic(ops, real, fake)
+        loss = D.add_penalty(loss)
+        D.zero_grad()
+        D.backward(dreal, ctx_real, need_dx=False)
+        D.backward(dfake, ctx_fake, need_dx=False)
+        D.finish_gradients()
+        norm2 = self.opt_d.guard(ops, loss, self.clock.array)
+        if update:
+            self.opt_d.step(ops, self.clock.array)
+            if self.config.train.weight_clip:
+                ops.clip(D.p, self.config.train.weight_clip)
+        return {
+            "loss_d": loss,
+            "d_real": self._verdict(real),
+            "d_fake": self._verdict(fake),
+            "grad_norm2_d": norm2,
+        }
+
+    def g_step(self, z: Array, update: bool = True) -> Record:
+        """z (N, Z): one update of G. The gradient runs through D, not into D."""
+        G, D, ops = self.G, self.D, self.G.ops
+        x_fake, ctx_g = G.forward(z)
+        fake, ctx_d = D.forward(x_fake, mode="frozen")
+        loss, dfake = self.loss.generator(ops, fake)
+        loss = G.add_penalty(loss)
+        G.zero_grad()
+        dx_fake = D.backward(dfake, ctx_d, need_dw=False)
+        G.backward(dx_fake, ctx_g, need_dx=False)
+        G.finish_gradients()
+        norm2 = self.opt_g.guard(ops, loss, self.clock.array)
+        if update:
+            self.opt_g.step(ops, self.clock.array)
+            if "ema" in self.nets:
+                ops.ema_update(self.nets["ema"].p, G.p, self.config.train.ema)
+                ops.ema_update(self.nets["ema"].state, G.state, self.config.train.ema)
+        return {"loss_g": loss, "grad_norm2_g": norm2}
+
+    def bad(self) -> bool:
+        """Whether a loss or gradient was not finite (the weights were not touched since)."""
+        return bool(self.ops.to_numpy(self.clock.array)[BAD] != 0)
+
+    def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
+        """Both sub-steps again on `ops` (a proxy that looks for NaN), without updating any weight."""
+        for net in self.nets.values():
+            net.use(ops)
+        for k, x_real in enumerate(batches):
+            tick = self._tick(step, k)
+            self.d_step(x_real, self._z("z/d", tick, len(x_real)), update=False)
+        self.g_step(self._z("z/g", self._tick(step, len(batches)), len(batches[-1])), update=False)
+
+    def samples(self, z: Array, weights: str) -> Array:
+        """z (N, Z) host -> (N, *shape) host, of net "ema" or "g": batches of DRAW, padded, with running statistics."""
+        net, rows = self.nets[weights], []
+        for start in range(0, len(z), DRAW):
+            part = z[start : start + DRAW]
+            padded = np.zeros((DRAW, z.shape[1]), self.dtype)
+            padded[: len(part)] = part
+            x, _ = net.forward(self.ops.asarray(padded), mode="running")
+            rows.append(self.ops.to_numpy(x)[: len(part)])
+        return np.concatenate(rows)
+
+    def tensors(self) -> dict[str, Array]:
+        """All that a checkpoint holds, by name, as views: parameters, statistics, EMA, the optimizers' slabs."""
+        out = {f"{name}/{key}": a for name, net in self.nets.items() for key, a in net.tensors().items()}
+        return out | {f"opt/{name}/{key}": a for name, o in self.optimizers.items() for key, a in o.tensors().items()}
+
+    def counters(self) -> dict[str, int]:
+        """The optimizers' step counts."""
+        return {name: o.count for name, o in self.optimizers.items()}
+
+    def restore(self, tensors: dict[str, Any], counters: dict[str, int]) -> None:
+        """Puts back what `tensors` and `counters` gave."""
+        for name, view in self.tensors().items():
+            self.ops.copyto(view, tensors[name])
+        for name, o in self.optimizers.items():
+            o.count = counters[name]
+
+    def _tick(self, step: int, sub: int) -> int:
+        tick = step * (self.config.train.n_critic + 1) + sub
+        self.clock.set(tick, step, [self.opt_d, self.opt_g])
+        return tick
+
+    def _z(self, stream: str, tick: int, n: int) -> Array:
+        model = self.config.model
+        z = rng.draw_z(self.config.train.seed, stream, tick, n, model.z, model.noise)
+        return self.ops.asarray(z.astype(self.dtype))
+
+    def _verdict(self, logits: Array) -> Array:
+        """The mean of D's output: of its sigmoid where the loss reads it as a probability, else as it is."""
+        return self.ops.mean(self.ops.activation(logits, Act("sigmoid")) if self.loss.probability else logits)
