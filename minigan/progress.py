@@ -1,0 +1,72 @@
+"""How a run shows itself: a progress bar on a terminal, plain lines elsewhere."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_PLAIN_LINES = 20  # about as many lines a run, so that a log file stays readable
+
+
+def describe(line: dict[str, Any]) -> str:
+    """A log line in words."""
+    return (
+        f"step {line['step']}  epoch {line['epoch']:g}  loss D {line['loss_d']:.4f}  G {line['loss_g']:.4f}  "
+        f"D(x) {line['d_real']:.3f}  D(G(z)) {line['d_fake']:.3f}  {line['images_per_s']:.0f} images/s"
+    )
+
+
+class Bar:
+    """rich's bar; the newest log line stands beside it."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=console)
+        self.task: Any = None
+
+    def start(self, first: int, total: int) -> None:
+        self.task = self.progress.add_task("training", total=total, completed=first)
+        self.progress.start()
+
+    def step(self, step: int) -> None:
+        self.progress.update(self.task, completed=step)
+
+    def line(self, line: dict[str, Any]) -> None:
+        words = f"loss D {line['loss_d']:.3f} G {line['loss_g']:.3f}  D(x) {line['d_real']:.2f} D(G(z)) {line['d_fake']:.2f}"
+        self.progress.update(self.task, description=words)
+
+    def note(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        self.progress.stop()
+
+
+class Lines:
+    """Plain lines: about twenty a run."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.every, self.shown = 1, -1
+
+    def start(self, first: int, total: int) -> None:
+        self.every = max(1, (total - first) // _PLAIN_LINES)
+        self.shown = first // self.every
+
+    def step(self, step: int) -> None: ...
+
+    def line(self, line: dict[str, Any]) -> None:
+        if line["step"] // self.every > self.shown:
+            self.shown = line["step"] // self.every
+            self.note(describe(line))
+
+    def note(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def stop(self) -> None: ...
+
+
+def reporter(console: Console) -> Bar | Lines:
+    """The bar on a terminal, else lines."""
+    return Bar(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,103 @@
+"""Pictures of samples and losses. Images are (N,H,W,C) uint8; 2-D points are (N,2)."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from minigan.errors import ConfigError
+from minigan.train.atomic import atomic_bytes
+
+_GAP = 2
+_SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
+_PAPER = 40  # the grey between images
+FRAME_MS = 60
+
+
+def to_uint8(x: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
+    """(...) floats in `value_range` -> round(255 (x - low) / (high - low)), clipped; without a range, of the values' own."""
+    low, high = value_range or (float(x.min()), max(float(x.max()), float(x.min()) + 1e-12))
+    return np.clip(np.rint((x - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
+
+
+def grid(images: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
+    """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged, pixels kept sharp."""
+    n, h, w, c = images.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    sheet = np.full((rows * (h + _GAP) + _GAP, columns * (w + _GAP) + _GAP, c), _PAPER, np.uint8)
+    for k, image in enumerate(images):
+        top, left = (k // columns) * (h + _GAP) + _GAP, (k % columns) * (w + _GAP) + _GAP
+        sheet[top : top + h, left : left + w] = image
+    picture = Image.fromarray(sheet[..., 0] if c == 1 else sheet)
+    factor = max(1, _SMALLEST // h)
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def scatter(points: NDArray[Any], real: NDArray[Any] | None = None) -> Image.Image:
+    """(N,2) points as a plot, on top of real ones in grey when given."""
+    figure, axes = _figure(5, 5)
+    if real is not None:
+        axes.scatter(real[:, 0], real[:, 1], s=6, color="0.75", label="real")
+    axes.scatter(points[:, 0], points[:, 1], s=6, color="tab:red", label="generated")
+    axes.set_aspect("equal")
+    axes.legend(loc="upper right")
+    return _drawn(figure)
+
+
+def losses(lines: Sequence[dict[str, Any]]) -> Image.Image:
+    """A run's log lines -> both losses above, D(x) and D(G(z)) below, over steps."""
+    figure, (above, below) = _figure(8, 6, rows=2)
+    steps = [line["step"] for line in lines]
+    for axes, keys in ((above, ("loss_d", "loss_g")), (below, ("d_real", "d_fake"))):
+        for name in keys:
+            axes.plot(steps, [line[name] for line in lines], label=LABELS[name], linewidth=1)
+        axes.legend(loc="upper right")
+        axes.grid(alpha=0.3)
+    below.set_xlabel("step")
+    return _drawn(figure)
+
+
+LABELS = {"loss_d": "loss of D", "loss_g": "loss of G", "d_real": "mean D(x)", "d_fake": "mean D(G(z))"}
+
+
+def samples(x: NDArray[Any], value_range: tuple[float, float] | None) -> Image.Image:
+    """What a generator made: images as a grid, 2-D points as a plot. Raises ConfigError for other vectors."""
+    if x.ndim == 4:
+        return grid(to_uint8(x, value_range))
+    if x.shape[1:] == (2,):
+        return scatter(x)
+    raise ConfigError(f"samples of shape {x.shape[1:]} have no picture; write them as .npy")
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """PNG, complete or absent. Raises CheckpointError when the disk refuses."""
+    data = BytesIO()
+    picture.save(data, "PNG")
+    atomic_bytes(path, data.getvalue())
+
+
+def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
+    """A looping GIF there and back, complete or absent."""
+    data = BytesIO()
+    walk = [*frames, *reversed(frames[1:-1])]
+    walk[0].save(data, "GIF", save_all=True, append_images=walk[1:], duration=FRAME_MS, loop=0)
+    atomic_bytes(path, data.getvalue())
+
+
+def _figure(width: float, height: float, rows: int = 1) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # only when a plot is wanted: half a second
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, 1)
+
+
+def _drawn(figure: Any) -> Image.Image:
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())

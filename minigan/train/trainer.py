@@ -1,0 +1,341 @@
+"""One run: build, loop, save, resume, report. The trainer knows a task's protocol and nothing of what it trains."""
+
+import dataclasses
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from minigan import backends, config as configs, rng
+from minigan.backends.proxies import Finite, NotFinite
+from minigan.config import RANGES, Config
+from minigan.data import Batches, Dataset
+from minigan.data import load as load_data
+from minigan.errors import CheckpointError, ConfigError
+from minigan.tasks.gan import GAN
+from minigan.train import checkpoint, environment, pictures
+from minigan.train.atomic import atomic_text, reported
+from minigan.train.log import RunLog
+
+CONFIG = "config.toml"
+GRIDS = "samples"
+GRID_IMAGES = 64
+FINAL_IMAGES = 100
+
+
+class Reporter(Protocol):
+    """Where a run's progress goes: a bar, plain lines, or nowhere."""
+
+    def start(self, first: int, total: int) -> None:
+        """Steps first .. total are about to run."""
+
+    def step(self, step: int) -> None:
+        """Step number `step` is done."""
+
+    def line(self, line: dict[str, Any]) -> None:
+        """A log line."""
+
+    def note(self, text: str) -> None:
+        """Something worth saying."""
+
+    def stop(self) -> None:
+        """The loop is over."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, first: int, total: int) -> None: ...
+    def step(self, step: int) -> None: ...
+    def line(self, line: dict[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a configuration builds, with nothing written yet."""
+
+    config: Config
+    ops: ModuleType
+    backend_note: str
+    dataset: Dataset
+    batches: Batches
+    task: GAN
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps the run has."""
+        c = self.config.train
+        return c.steps or math.ceil(c.epochs * self.batches.per_epoch / self.task.batches_per_step)
+
+
+def open_backend(config: Config) -> tuple[ModuleType, str]:
+    """The backend a configuration names, and a line that says which it is and why. Raises BackendError."""
+    c = config.train
+    if c.backend == "auto" and c.dtype == "float64":
+        return backends.load("numpy"), "backend numpy (float64)"
+    return backends.choose() if c.backend == "auto" else (backends.load(c.backend), f"backend {c.backend}")
+
+
+def open_data(config: Config) -> Dataset:
+    """The data set a configuration names, scaled to its range. Raises DataError."""
+    c = config.data
+    return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
+
+
+def prepare(config: Config) -> Parts:
+    """Everything that can fail on a user's mistake, before anything is written."""
+    ops, note = open_backend(config)
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, backend=ops.NAME))
+    dataset = open_data(config)
+    batches = Batches(dataset, config.train.batch_size, config.train.seed)
+    return Parts(config, ops, note, dataset, batches, GAN(config, ops, dataset.shape))
+
+
+def train(config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None) -> tuple[Path, bool]:
+    """Trains into the folder `out` and returns it, and whether the run reached its end (False: interrupted).
+
+    With `resume` the run in `out` goes on from its newest checkpoint, bit for bit as if it had never stopped; `config` may
+    then differ in totals alone. Raises ConfigError, DataError, BackendError, CheckpointError before anything is written,
+    and NotFinite when a loss or gradient is.
+    """
+    return Trainer(config, out, resume, reporter or Silent()).run()
+
+
+class Trainer:
+    """The loop and what surrounds it."""
+
+    def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter):
+        self.out, self.reporter = out, reporter
+        _refuse(out, resume)
+        self.parts = prepare(config)
+        config, self.task = self.parts.config, self.parts.task
+        self.config = config
+        saved = self._saved() if resume else None
+        self.environment = environment.record(self.parts.ops.NAME)
+        self.first, self.elapsed = 0, 0.0
+        reporter.note(self.parts.backend_note)
+        if saved:
+            self._restore(saved)
+        self._create()
+        self.log = RunLog(out, self.first)
+        seed, model = config.train.seed, config.model
+        self.grid_z = rng.draw_z(seed, "grid", 0, GRID_IMAGES, model.z, model.noise)
+
+    def run(self) -> tuple[Path, bool]:
+        """Steps until the total, a limit, or a signal; then saves and draws."""
+        total = self.parts.total_steps
+        step, done = self.first, True
+        stream = self.parts.batches.stream(self.first * self.task.batches_per_step)
+        self.began = time.perf_counter()
+        self.mark = (self.began, step)
+        with _signals() as caught:
+            self.reporter.start(self.first, total)
+            try:
+                while step < total:
+                    self._step(stream, step)
+                    step += 1
+                    self.reporter.step(step)
+                    if caught:
+                        done = step >= total
+                        break
+                    if self._enough(step):
+                        break
+                self._save(step)
+            finally:
+                stream.close()  # type: ignore[attr-defined]
+                self.reporter.stop()
+        if done:
+            self._finish()
+        return self.out, done
+
+    def _step(self, stream: Iterator[Any], step: int) -> None:
+        c = self.config.train
+        batches = [self.parts.ops.asarray(next(stream)[0].astype(c.dtype)) for _ in range(self.task.batches_per_step)]
+        record = self.task.step(batches, step)
+        if self.task.bad():
+            self._stop_on_nan(batches, step)
+        if (step + 1) % c.log_every == 0:
+            self._log(step + 1, record)
+        before, after = self._epochs(step), self._epochs(step + 1)
+        if after > before and after % c.grid_every == 0:
+            self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
+        if (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps:
+            self._save(step + 1)
+
+    def _epochs(self, step: int) -> int:
+        return step * self.task.batches_per_step // self.parts.batches.per_epoch
+
+    def _log(self, step: int, record: dict[str, Any]) -> None:
+        now = time.perf_counter()
+        images = (step - self.mark[1]) * self.task.batches_per_step * self.config.train.batch_size
+        values = {k: float(self.parts.ops.to_numpy(v)) for k, v in record.items()}
+        line = {
+            "step": step,
+            "epoch": round(step * self.task.batches_per_step / self.parts.batches.per_epoch, 4),
+            **{k: values[k] for k in ("loss_d", "loss_g", "d_real", "d_fake")},
+            "grad_norm_d": math.sqrt(values["grad_norm2_d"]),
+            "grad_norm_g": math.sqrt(values["grad_norm2_g"]),
+            "lr_d": self.task.opt_d.rates(step - 1)[0],
+            "lr_g": self.task.opt_g.rates(step - 1)[0],
+            "images_per_s": round(images / max(now - self.mark[0], 1e-9), 1),
+            "elapsed_s": round(self.elapsed + now - self.began, 3),
+        }
+        self.mark = (now, step)
+        self.log.append(line)
+        self.reporter.line(line)
+
+    def _enough(self, step: int) -> bool:
+        """Whether wall time or lack of progress ends the run here."""
+        c = self.config.train
+        if c.max_seconds and self.elapsed + time.perf_counter() - self.began > c.max_seconds:
+            self.reporter.note(f"stopped at step {step}: train.max_seconds = {c.max_seconds:g} is over")
+            return True
+        lines = self.log.lines[-2 * c.patience :]
+        if not c.patience or step % c.log_every or len(lines) < 2 * c.patience:
+            return False
+        for key in ("loss_d", "loss_g", "d_real", "d_fake"):
+            older, newer = (sum(line[key] for line in part) for part in (lines[: c.patience], lines[c.patience :]))
+            if abs(newer - older) / c.patience > c.min_change:
+                return False
+        self.reporter.note(f"stopped at step {step}: no mean moved by more than {c.min_change:g} (train.patience)")
+        return True
+
+    def _save(self, step: int) -> None:
+        meta = {
+            "config": self.config.to_dict(),
+            "shape": list(self.parts.dataset.shape),
+            "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
+            "counters": self.task.counters(),
+            "elapsed_s": self.elapsed + time.perf_counter() - self.began,
+            "environment": self.environment,
+        }
+        tensors = {name: self.parts.ops.to_numpy(a) for name, a in self.task.tensors().items()}
+        checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
+        if self.log.lines:
+            pictures.save(pictures.losses(self.log.lines), self.out / "losses.png")
+
+    def _draw(self, z: Any, path: Path) -> None:
+        if len(self.parts.dataset.shape) == 3 or self.parts.dataset.shape == (2,):
+            x = self.task.samples(z, drawn_from(self.config))
+            pictures.save(pictures.samples(x, RANGES[self.config.data.range]), path)
+
+    def _finish(self) -> None:
+        c = self.config
+        z = rng.draw_z(c.train.seed, "sample", 0, FINAL_IMAGES, c.model.z, c.model.noise)
+        self._draw(z, self.out / "samples.png")
+
+    def _stop_on_nan(self, batches: list[Any], step: int) -> None:
+        newest = checkpoint.newest(self.out / checkpoint.FOLDER)
+        kept = f"the last checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
+        try:
+            self.task.replay(batches, step, Finite(self.parts.ops))
+            where = "it did not come again when the step was repeated"
+        except NotFinite as e:
+            where = str(e)
+        raise NotFinite(
+            f"stopped at step {step + 1}: {where}; weights were not touched by it, {kept}; "
+            "lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
+        )
+
+    def _saved(self) -> checkpoint.Checkpoint | None:
+        """The newest checkpoint to go on from, None when the run was killed before its first."""
+        different = configs.changed(recorded(self.out), self.config)
+        if different:
+            raise ConfigError(f"--resume cannot change {', '.join(different)}; give a new --out for another run")
+        newest = checkpoint.newest(self.out / checkpoint.FOLDER)
+        return checkpoint.load(newest) if newest else None
+
+    def _restore(self, saved: checkpoint.Checkpoint) -> None:
+        theirs = configs.from_dict(saved.meta["config"], str(saved.path))
+        different = configs.changed(theirs, self.config)
+        if different:
+            raise CheckpointError(
+                f"{saved.path} is of another configuration than {self.out / CONFIG}: {', '.join(different)} differ; "
+                "put the run's own checkpoint there"
+            )
+        restore(self.task, saved)
+        fingerprint = saved.meta["data"]["fingerprint"]
+        if fingerprint != self.parts.dataset.fingerprint:
+            raise CheckpointError(
+                f"{saved.path} was trained on other data than {self.parts.dataset.name} now holds "
+                f"(fingerprint {fingerprint[:12]} against {self.parts.dataset.fingerprint[:12]}); give that data with --data"
+            )
+        self.first, self.elapsed = saved.step, saved.meta["elapsed_s"]
+        self.reporter.note(f"going on from {saved.path.name}")
+        for text in environment.differences(saved.meta["environment"], self.environment):
+            self.reporter.note(f"not as before, so bits may differ: {text}")
+
+    def _create(self) -> None:
+        with reported("created", self.out):
+            for folder in (self.out, self.out / checkpoint.FOLDER, self.out / GRIDS):
+                folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.out, self.out / checkpoint.FOLDER, self.out / GRIDS):
+            checkpoint.clean(folder)
+        atomic_text(self.out / CONFIG, self.config.to_toml())
+
+
+def drawn_from(config: Config) -> str:
+    """The net that samples are drawn from: the moving average of G when there is one."""
+    return "ema" if config.train.ema else "g"
+
+
+def recorded(out: Path) -> Config:
+    """The configuration of the run in `out`. Raises CheckpointError when it is not a run folder."""
+    path = out / CONFIG
+    if not path.is_file():
+        checkpoint.resolve(out)  # says what is wrong with the folder
+    with reported("read", path):
+        text = path.read_text("utf-8")
+    return configs.from_toml(text, str(path))
+
+
+def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:
+    """Puts a checkpoint into a task. Raises CheckpointError when it is of another architecture."""
+    own = {name: tuple(a.shape) for name, a in task.tensors().items()}
+    given = {name: tuple(a.shape) for name, a in saved.tensors.items()}
+    for name in sorted({*own, *given}):
+        if own.get(name) != given.get(name):
+            raise CheckpointError(
+                f"{saved.path} is of another architecture: {name} has shape {given.get(name, 'none')}, "
+                f"the configured network has {own.get(name, 'none')}; give a checkpoint of this network"
+            )
+    task.restore(saved.tensors, saved.meta["counters"])
+
+
+def _refuse(out: Path, resume: bool) -> None:
+    if resume:
+        return
+    with reported("looked at", out):
+        if (out / CONFIG).exists():
+            raise CheckpointError(f"{out} holds a run already; go on with it by --resume, or give another --out")
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying; a second one is obeyed at once. Does nothing outside the main thread."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: Any) -> None:
+        caught.append(number)
+        signal.signal(number, before[number])
+
+    for s in before:
+        signal.signal(s, note)
+    try:
+        yield caught
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
