@@ -161,8 +161,11 @@ def presets() -> list[str]:
     return sorted(f.removesuffix(".toml") for f in files if f.endswith(".toml"))
 
 
-def load(preset: str, overrides: Iterable[str] = ()) -> Config:
-    """A preset by name or a TOML file by path, with "section.key=value" overrides.
+Override = str | tuple[str, Any]  # "section.key=value" as typed, or ("section.key", value)
+
+
+def load(preset: str, overrides: Iterable[Override] = ()) -> Config:
+    """A preset by name or a TOML file by path, with overrides.
 
     Raises ConfigError naming the nearest known word for an unknown preset or key, and the rule a value breaks.
     """
@@ -193,7 +196,7 @@ def from_toml(text: str, where: str) -> Config:
     return from_dict(_parse(text, where), where)
 
 
-def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[str] = ()) -> Config:
+def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] = ()) -> Config:
     """Checked values from plain tables. Raises ConfigError."""
     tables = {k: dict(v) if isinstance(v, dict) else v for k, v in tables.items()}
     for text in overrides:
@@ -207,18 +210,22 @@ def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[str] = ())
     return _resolve(Config(str(name), **parts))
 
 
-def _override(text: str) -> tuple[str, str, Any]:
-    path, eq, value = text.partition("=")
-    section, dot, name = path.strip().partition(".")
-    if not eq or not dot:
-        raise ConfigError(f"--set {text!r} must read section.key=value, as in --set g.lr=1e-4")
+def _override(given: Override) -> tuple[str, str, Any]:
+    if isinstance(given, str):
+        path, eq, text = (part.strip() for part in given.partition("="))
+        if not eq:
+            raise ConfigError(f"--set {given!r} must read section.key=value, as in --set g.lr=1e-4")
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text  # an unquoted word
+    else:
+        path, value = given
     known = {f"{s}.{f.name}" for s, kind in SECTIONS.items() for f in dataclasses.fields(kind)}
-    if path.strip() not in known:
-        raise ConfigError(f"--set {path.strip()!r}: no such key; {nearest(path.strip(), known)}")
-    try:
-        return section, name, tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
-        return section, name, value.strip()  # an unquoted word
+    if path not in known:
+        raise ConfigError(f"--set {path!r}: no such key; {nearest(path, known)}")
+    section, _, name = path.partition(".")
+    return section, name, value
 
 
 def _section(where: str, section: str, kind: Any, values: dict[str, Any]) -> Any:

@@ -1,9 +1,11 @@
 """How a run shows itself: a progress bar on a terminal, plain lines elsewhere."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _PLAIN_LINES = 20  # about as many lines a run, so that a log file stays readable
 
@@ -70,3 +72,18 @@ class Lines:
 def reporter(console: Console) -> Bar | Lines:
     """The bar on a terminal, else lines."""
     return Bar(console) if console.is_terminal else Lines(console)
+
+
+@contextmanager
+def downloading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A callback (file, bytes so far, bytes in all) that shows downloads."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done)
+
+        yield show

@@ -96,8 +96,8 @@ class GAN:
         if update:
             self.opt_g.step(ops, self.clock.array)
             if "ema" in self.nets:
-                ops.ema_update(self.nets["ema"].p, G.p, self.config.train.ema)
-                ops.ema_update(self.nets["ema"].state, G.state, self.config.train.ema)
+                ops.ema_update(self.nets["ema"].p, G.p, self.clock.array, self.config.train.ema)
+                ops.ema_update(self.nets["ema"].state, G.state, self.clock.array, self.config.train.ema)
         return {"loss_g": loss, "grad_norm2_g": norm2}
 
     def bad(self) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigan.backends.oracle.pointwise import activation
-from minigan.models.shapes import Act, Array, Pads, Pair, check_conv, check_conv_gradient, expect
+from minigan.models.shapes import Act, Array, Pads, Pair, check_conv, check_conv_gradient, expect, expect_some
 
 
 def _windows(padded: Array, kernel: Pair, stride: Pair, out: Pair) -> Iterator[tuple[int, int, Array]]:
@@ -85,13 +85,14 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
     """
     out = check_conv(x, dw, stride, padding)
     expect("dy", dy, x.shape[0], *out, dw.shape[3])
-    for i, j, window in _windows(_pad(x, padding), dw.shape[:2], stride, out):
-        dw[i, j] += _rows(window).T @ _rows(dy)
     if db is not None:
         bias_grad(dy, db)
+    for i, j, window in _windows(_pad(x, padding), dw.shape[:2], stride, out):
+        dw[i, j] += _rows(window).T @ _rows(dy)
 
 
 def bias_grad(dy: Array, db: Array) -> None:
     """dy (...,C); adds its sum over all axes but the last into db (C,)."""
+    expect_some("dy", dy)
     expect("db", db, dy.shape[-1])
     db += _rows(dy).sum(axis=0)

@@ -44,9 +44,15 @@ def pad(x: Array, padding: Pads) -> Array:
 
 def pad_backward(dy: Array, padding: Pads) -> Array:
     """dy (N, top+H+bottom, left+W+right, C) -> dx (N,H,W,C): the part inside."""
+    expect_some("dy", dy, 4)
     (top, bottom), (left, right) = padding
     h, w = dy.shape[1] - bottom, dy.shape[2] - right
-    return np.ascontiguousarray(dy[:, top:h, left:w])
+    if h <= top or w <= left:
+        raise ShapeError(
+            f"dy has shape {dy.shape}, too small to hold padding {padding}, "
+            f"expected at least {top + bottom + 1}x{left + right + 1}"
+        )
+    return dy[:, top:h, left:w].copy()
 
 
 def concat(x: Array, y: Array) -> Array:
@@ -57,9 +63,10 @@ def concat(x: Array, y: Array) -> Array:
 
 def split(x: Array, first: int) -> tuple[Array, Array]:
     """x (...,A+B) -> (...,A), (...,B) with A = first; its backward is `concat`."""
+    expect_some("x", x)
     if not 0 < first < x.shape[-1]:
         raise ShapeError(f"cannot split {x.shape[-1]} channels after {first}")
-    return np.ascontiguousarray(x[..., :first]), np.ascontiguousarray(x[..., first:])
+    return x[..., :first].copy(), x[..., first:].copy()
 
 
 def gather_pixels(x: Array, index: Array) -> Array:
@@ -70,15 +77,21 @@ def gather_pixels(x: Array, index: Array) -> Array:
     expect_some("x", x, 4)
     expect("index", index, x.shape[0], None)
     flat = x.reshape(x.shape[0], -1, x.shape[3])
-    if index.min() < -1 or index.max() >= flat.shape[1]:
-        raise ShapeError(f"index lies in [{index.min()}, {index.max()}], expected [-1, {flat.shape[1] - 1}]")
+    _check_index(index, flat.shape[1])
     y = np.take_along_axis(flat, np.maximum(index, 0)[..., None], axis=1)
     return np.where(index[..., None] < 0, x.dtype.type(0), y)
 
 
+def _check_index(index: Array, pixels: int) -> None:
+    if index.min() < -1 or index.max() >= pixels:
+        raise ShapeError(f"index lies in [{index.min()}, {index.max()}], expected [-1, {pixels - 1}]")
+
+
 def gather_pixels_backward(dy: Array, index: Array, hw: tuple[int, int]) -> Array:
     """dy (N,P,C), index (N,P) -> dx (N,H,W,C): each dy[n,p] is added to the pixel it came from."""
+    expect_some("dy", dy, 3)
     expect("index", index, *dy.shape[:2])
+    _check_index(index, hw[0] * hw[1])
     dx = np.zeros((dy.shape[0], hw[0] * hw[1], dy.shape[2]), dy.dtype)
     n, p = np.nonzero(index >= 0)
     np.add.at(dx, (n, index[n, p]), dy[n, p])
@@ -135,6 +148,7 @@ def colour_backward(dy: Array, saturation: Array, contrast: Array) -> Array:
 
     Each scaling about a mean is a symmetric matrix, and the two commute, so their product is symmetric.
     """
+    expect_some("dy", dy, 4)
     return _colour_linear(dy, saturation, contrast)
 
 

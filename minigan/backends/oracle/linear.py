@@ -20,6 +20,7 @@ def linear(x: Array, w: Array, b: Array | None, act: Act | None = None) -> Array
 
 def linear_dgrad(dy: Array, w: Array) -> Array:
     """dy (N,O), w (I,O) -> dx (N,I).   dx[n,i] = sum_o dy[n,o] w[i,o]"""
+    expect_some("w", w, 2)
     expect("dy", dy, None, w.shape[1])
     return dy @ w.T
 
@@ -29,12 +30,13 @@ def linear_wgrad(dy: Array, x: Array, dw: Array, db: Array | None) -> None:
 
     dw[i,o] += sum_n x[n,i] dy[n,o]        db[o] += sum_n dy[n,o]
     """
+    expect_some("dw", dw, 2)
     expect("dy", dy, x.shape[0], dw.shape[1])
     expect("x", x, None, dw.shape[0])
-    dw += x.T @ dy
     if db is not None:
         expect("db", db, dw.shape[1])
         db += dy.sum(axis=0)
+    dw += x.T @ dy
 
 
 def embedding(labels: Array, w: Array) -> Array:

@@ -69,6 +69,7 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
 
 def l1_loss(x: Array, target: Array) -> tuple[Array, Array]:
     """x, target same shape -> mean |x - target|, dx = sign(x - target) / size."""
+    expect_some("x", x)
     expect_same("target", target, "x", x)
     d = x - target
     return _mean(absolute(d)), np.sign(_real(d)).astype(x.dtype) / x.dtype.type(x.size)
@@ -76,6 +77,7 @@ def l1_loss(x: Array, target: Array) -> tuple[Array, Array]:
 
 def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     """x, target same shape -> mean (x - target)^2, dx = 2 (x - target) / size."""
+    expect_some("x", x)
     expect_same("target", target, "x", x)
     d = x - target
     return _mean(d * d), 2 * d / x.dtype.type(x.size)

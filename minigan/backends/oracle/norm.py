@@ -35,10 +35,10 @@ def _instance_axes(x: Array) -> Axes:
     return tuple(range(1, x.ndim - 1))
 
 
-def _check(x: Array, gamma: Array, beta: Array) -> None:
+def _check(x: Array, gamma: Array, beta: Array, name: str = "beta") -> None:
     expect_some("x", x)
     expect("gamma", gamma, x.shape[-1])
-    expect("beta", beta, x.shape[-1])
+    expect(name, beta, x.shape[-1])
 
 
 def _statistics(x: Array, axes: Axes) -> tuple[Array, Array]:
@@ -55,13 +55,25 @@ def _apply(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: fl
 def _backward(
     dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes, dgamma: Array, dbeta: Array
 ) -> Array:
-    expect_same("dy", dy, "x", x)
+    _check_gradients(dy, x, gamma, dgamma, dbeta)
     inv = 1 / np.sqrt(_wide(var) + eps)
     xhat = (x - _wide(mean)) * inv
+    xhat -= xhat.mean(axis=axes, keepdims=True)  # what rounding `mean` to x's type left: 3e-5 in float32 at mean 1000
     _affine_gradients(dy, xhat, dgamma, dbeta)
     g = gamma * _wide(dy)
     dx = (g - g.mean(axis=axes, keepdims=True) - xhat * (g * xhat).mean(axis=axes, keepdims=True)) * inv
     return dx.astype(x.dtype)
+
+
+def _check_gradients(dy: Array, x: Array, gamma: Array, dgamma: Array, dbeta: Array) -> None:
+    expect_same("dy", dy, "x", x)
+    _check(x, gamma, dbeta, "dbeta")
+    expect("dgamma", dgamma, x.shape[-1])
+
+
+def _check_statistics(mean: Array, var: Array, *groups: int) -> None:
+    expect("mean", mean, *groups)
+    expect("var", var, *groups)
 
 
 def _affine_gradients(dy: Array, xhat: Array, dgamma: Array, dbeta: Array) -> None:
@@ -88,6 +100,7 @@ def batchnorm_backward(
 
     dy is after activation_backward.
     """
+    _check_statistics(mean, var, x.shape[-1])
     return _backward(dy, x, gamma, mean, var, eps, _batch_axes(x), dgamma, dbeta)
 
 
@@ -96,6 +109,7 @@ def batchnorm_running(
 ) -> Array:
     """As batchnorm, with the given statistics (C,) instead of the batch's."""
     _check(x, gamma, beta)
+    _check_statistics(mean, var, x.shape[-1])
     return _apply(x, gamma, beta, _wide(mean), _wide(var), eps, act)
 
 
@@ -103,7 +117,8 @@ def batchnorm_running_backward(
     dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
     """The statistics are constants here, so dx = gamma dy / sqrt(var + eps); adds into dgamma, dbeta (C,)."""
-    expect_same("dy", dy, "x", x)
+    _check_gradients(dy, x, gamma, dgamma, dbeta)
+    _check_statistics(mean, var, x.shape[-1])
     inv = 1 / np.sqrt(_wide(var) + eps)
     _affine_gradients(dy, (x - _wide(mean)) * inv, dgamma, dbeta)
     return (dy * (gamma * inv)).astype(x.dtype)
@@ -134,6 +149,7 @@ def layernorm_backward(
 
     dy is after activation_backward.
     """
+    _check_statistics(mean, var, x.shape[0])
     one = (-1, *(1 for _ in x.shape[1:]))
     return _backward(dy, x, gamma, mean.reshape(one), var.reshape(one), eps, _layer_axes(x), dgamma, dbeta)
 
@@ -157,5 +173,7 @@ def instancenorm_backward(
 
     dy is after activation_backward.
     """
+    expect_some("x", x, 4)
+    _check_statistics(mean, var, x.shape[0], x.shape[-1])
     mean, var = mean[:, None, None], var[:, None, None]
     return _backward(dy, x, gamma, mean, var, eps, _instance_axes(x), dgamma, dbeta)

@@ -9,6 +9,11 @@ from minigan.backends.clock import BAD, C1, C2, CLIP, LR, rate
 from minigan.models.shapes import Array, expect_same
 
 
+def _check_slabs(p: Array, **others: Array) -> None:
+    for name, slab in others.items():
+        expect_same(name, slab, "p", p)
+
+
 def adam_step(
     p: Array, dp: Array, m: Array, v: Array, clock: Array, slot: int,
     beta1: float, beta2: float, eps: float, decay: float,
@@ -19,7 +24,7 @@ def adam_step(
     p <- p - lr decay p                 p <- p - lr (m C1) / (sqrt(v C2) + eps),   C_i = 1 / (1 - beta_i^t)
     Source: Kingma & Ba 2015, arXiv:1412.6980; `decay` is decoupled, Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
-    expect_same("dp", dp, "p", p)
+    _check_slabs(p, dp=dp, m=m, v=v)
     if clock[BAD] != 0:
         return
     f = p.dtype.type
@@ -33,7 +38,7 @@ def adam_step(
 
 def sgd_step(p: Array, dp: Array, m: Array, clock: Array, slot: int, momentum: float, decay: float) -> None:
     """m <- momentum m + g        p <- p - lr decay p        p <- p - lr m.   Source: Polyak 1964."""
-    expect_same("dp", dp, "p", p)
+    _check_slabs(p, dp=dp, m=m)
     if clock[BAD] != 0:
         return
     f, lr = p.dtype.type, clock[rate(slot, LR)]
@@ -47,7 +52,7 @@ def rmsprop_step(p: Array, dp: Array, v: Array, clock: Array, slot: int, rho: fl
 
     Source: Tieleman & Hinton 2012.
     """
-    expect_same("dp", dp, "p", p)
+    _check_slabs(p, dp=dp, v=v)
     if clock[BAD] != 0:
         return
     f, lr = p.dtype.type, clock[rate(slot, LR)]
@@ -57,9 +62,11 @@ def rmsprop_step(p: Array, dp: Array, v: Array, clock: Array, slot: int, rho: fl
     p -= lr * g / (np.sqrt(v) + f(eps))
 
 
-def ema_update(state: Array, p: Array, decay: float) -> None:
+def ema_update(state: Array, p: Array, clock: Array, decay: float) -> None:
     """state <- decay state + (1 - decay) p, in place.   Source: Yazici et al. 2019, arXiv:1806.04498."""
     expect_same("p", p, "state", state)
+    if clock[BAD] != 0:
+        return
     state *= state.dtype.type(decay)
     state += state.dtype.type(1 - decay) * p
 

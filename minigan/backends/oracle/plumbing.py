@@ -15,10 +15,10 @@ def asarray(host: Any) -> Array:
     """
     a = np.asarray(host)
     if a.dtype.kind in "iub":
-        return np.ascontiguousarray(a, np.int32)
+        return np.asarray(a, np.int32, order="C")
     if a.dtype not in (np.float32, np.float64, np.complex128):
         raise ShapeError(f"an array of {a.dtype} was given; the numpy backend takes float32, float64 or integers")
-    return np.ascontiguousarray(a)
+    return np.asarray(a, order="C")
 
 
 def to_numpy(a: Array) -> Array:

@@ -103,5 +103,6 @@ def sum_squares(x: Array) -> Array:
 
 def row_sum_squares(x: Array) -> Array:
     """x (N,...) -> (N,): sum x^2 of each sample."""
+    expect_some("x", x)
     rows = x.reshape(x.shape[0], -1)
     return (rows * rows).sum(axis=1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import signal
 import threading
 import time
@@ -16,11 +17,12 @@ from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import RANGES, Config
 from minigan.data import Batches, Dataset
 from minigan.data import load as load_data
+from minigan.data.catalogue import BUILTIN
 from minigan.errors import CheckpointError, ConfigError
 from minigan.tasks.gan import GAN
-from minigan.train import checkpoint, environment, pictures
-from minigan.train.atomic import atomic_text, reported
-from minigan.train.log import RunLog
+from minigan.training import checkpoint, environment, pictures
+from minigan.training.atomic import atomic_text, reported
+from minigan.training.log import RunLog
 
 CONFIG = "config.toml"
 GRIDS = "samples"
@@ -92,8 +94,14 @@ def open_data(config: Config) -> Dataset:
 def prepare(config: Config) -> Parts:
     """Everything that can fail on a user's mistake, before anything is written."""
     ops, note = open_backend(config)
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, backend=ops.NAME))
     dataset = open_data(config)
+    # resolved: a resume takes the same backend, and finds the same file from any folder
+    name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
+    config = dataclasses.replace(
+        config,
+        train=dataclasses.replace(config.train, backend=ops.NAME),
+        data=dataclasses.replace(config.data, name=name),
+    )
     batches = Batches(dataset, config.train.batch_size, config.train.seed)
     return Parts(config, ops, note, dataset, batches, GAN(config, ops, dataset.shape))
 
@@ -307,6 +315,12 @@ def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:
                 f"the configured network has {own.get(name, 'none')}; give a checkpoint of this network"
             )
     task.restore(saved.tensors, saved.meta["counters"])
+
+
+def fresh_folder(parent: Path, name: str) -> Path:
+    """parent/name-001, or the first number that is free."""
+    taken = {p.name for p in parent.iterdir()} if parent.is_dir() else set()
+    return parent / next(f"{name}-{k:03d}" for k in range(1, len(taken) + 2) if f"{name}-{k:03d}" not in taken)
 
 
 def _refuse(out: Path, resume: bool) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from minigan.train.atomic import atomic_text, reported
+from minigan.training.atomic import atomic_text, reported
 
 NAME = "log.jsonl"
 TIMES = ("images_per_s", "elapsed_s")  # all else is a function of configuration and data

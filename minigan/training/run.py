@@ -10,8 +10,8 @@ from minigan import config as configs, rng
 from minigan.config import RANGES, Config
 from minigan.errors import ConfigError
 from minigan.tasks.gan import GAN
-from minigan.train import checkpoint, pictures
-from minigan.train.trainer import drawn_from, open_backend, restore
+from minigan.training import checkpoint, pictures
+from minigan.training.trainer import drawn_from, open_backend, restore
 
 
 class Run:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from minigan.errors import ConfigError
-from minigan.train.atomic import atomic_bytes
+from minigan.training.atomic import atomic_bytes
 
 _GAP = 2
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall

@@ -1,0 +1,215 @@
+"""The command line. Every user's mistake ends in one line on standard error and exit status 2, nothing half-written."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from minigan.errors import MiniganError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train small GANs without a deep-learning framework.",
+)
+data_app = typer.Typer(invoke_without_command=True, help="Show the known data sets, or fetch one.")
+app.add_typer(data_app, name="data")
+out_console = Console(soft_wrap=True)
+
+INTERRUPTED = 130
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
+Seed = Annotated[int, typer.Option(help="The same seed draws the same z.", min=0)]
+
+
+def main() -> NoReturn:
+    """`minigan` and `python -m minigan`."""
+    from minigan.backends.proxies import NotFinite
+
+    try:
+        app(standalone_mode=True)
+    except NotFinite as e:
+        _fail(e, 1)
+    except MiniganError as e:
+        _fail(e, 2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    raise SystemExit(0)
+
+
+def _fail(error: Exception, status: int) -> NoReturn:
+    print(f"minigan: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(status) from None
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(metavar="[PRESET]", help="A preset's name or a TOML file.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show shapes, memory and time; write nothing.")] = False,
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A data set's name, or its file or folder.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The run folder; a new one under runs/ by default.")] = None,
+    backend: Annotated[str, typer.Option(help="auto, numpy, cpp or cuda.")] = "",
+    epochs: Annotated[int | None, typer.Option(help="Total epochs.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Total steps.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per batch.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="A run is a function of its seed.", min=0)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
+) -> None:
+    """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about 90 seconds."""
+    from minigan import config as configs
+    from minigan.errors import ConfigError
+    from minigan.progress import reporter
+    from minigan.training import preview, trainer
+
+    if epochs and steps:
+        raise ConfigError("--epochs and --steps are both totals; give one of them")
+    given: dict[str, Any] = {
+        "data.name": data,
+        "train.backend": backend,
+        "train.batch_size": batch_size,
+        "train.seed": seed,
+        "train.steps": steps if steps else 0 if epochs else None,
+        "train.epochs": epochs,
+    }
+    overrides = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
+    if resume:
+        if out is None:
+            raise ConfigError("--resume needs --out RUN, the run to go on with")
+        config = trainer.recorded(out)
+        if preset and preset != config.preset:
+            raise ConfigError(f"--resume goes on with a run of preset {config.preset!r}, not {preset!r}; leave PRESET out")
+        config = configs.from_dict(config.to_dict(), str(out), overrides)
+    else:
+        config = configs.load(preset or "digits", overrides)
+        out = out or trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
+    if dry_run:
+        _show_preview(preview.preview(config))
+        return
+    folder, done = trainer.train(config, out, resume, reporter(out_console))
+    if not done:
+        out_console.print(f"interrupted and saved; go on with: minigan train --resume --out {folder}")
+        raise typer.Exit(INTERRUPTED)
+    out_console.print(f"done: {folder} (samples.png, losses.png, log.jsonl, checkpoints/)")
+
+
+def _show_preview(p: Any) -> None:
+    table = Table("layer", "kind", "output", "parameters", title=p.title, title_justify="left")
+    for row in p.layers:
+        table.add_row(*row)
+    out_console.print(table)
+    for line in p.lines:
+        out_console.print(line)
+
+
+@app.command()
+def sample(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 64,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="grid.png, samples.npy, or a folder for one PNG each.")] = Path("grid.png"),
+) -> None:
+    """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG files."""
+    from minigan.training import export, run as runs
+
+    opened = runs.load(run)
+    export.samples(opened, n, seed, out)
+    weights = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}[opened.weights]
+    out_console.print(f"{out}: {n} samples of step {opened.step}, drawn from {weights}")
+
+
+@app.command()
+def interpolate(
+    run: RunPath,
+    out: Annotated[Path, typer.Option(help="walk.gif or walk.png.")] = Path("walk.gif"),
+    seed: Seed = 0,
+) -> None:
+    """Walk through the space of z: a looping GIF, or a PNG with a row per leg."""
+    from minigan.training import export, run as runs
+
+    export.walk(runs.load(run), seed, out)
+    out_console.print(f"{out}: a walk through 8 points of z")
+
+
+@app.command()
+def gradcheck(
+    op: Annotated[str | None, typer.Option(help="One op, layer, loss or net only.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Every entry of every input, more shapes.")] = False,
+) -> None:
+    """Prove the gradients on this machine: central differences and complex steps in float64."""
+    from minigan.study import gradcheck as checks
+
+    table = Table("op", "points", "worst relative error", "kinks", "verdict")
+    with out_console.status("checking") as status:
+
+        def on_row(result: Any) -> None:
+            status.update(f"checked {result.name}")
+
+        results = checks.run(op, full, on_row)
+    for r in results:
+        table.add_row(r.name, str(r.points), f"{r.worst:.1e}", str(r.kinks), r.verdict)
+    out_console.print(table)
+    failed = [r.name for r in results if not r.passed]
+    out_console.print(f"{len(results) - len(failed)} of {len(results)} pass" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="[PRESET]", help="Show this one whole.")] = None,
+) -> None:
+    """List the presets; with a name, print its whole configuration as TOML, every key with its meaning."""
+    from minigan import config as configs
+
+    if name:
+        print(configs.load(name).to_toml(), end="")
+        return
+    table = Table("preset", "data", "family", "z", "G", "D", "length")
+    for preset in configs.presets():
+        c = configs.load(preset)
+        length = f"{c.train.steps} steps" if c.train.steps else f"{c.train.epochs} epochs"
+        table.add_row(preset, c.data.name, c.model.family, str(c.model.z), str(list(c.model.widths_g)), str(list(c.model.widths_d)), length)
+    out_console.print(table)
+
+
+@data_app.callback()
+def data(ctx: typer.Context) -> None:
+    """The data sets by name: what, how many, licence, and whether they are here."""
+    from minigan.data import describe
+
+    if ctx.invoked_subcommand:
+        return
+    rows = describe()
+    table = Table("name", "what", "size", "licence", "source", "where")
+    for row in rows:
+        table.add_row(*row[:-1], row.where or f"not here: minigan data fetch {row.name}")
+    out_console.print(table)
+
+
+@data_app.command()
+def fetch(name: Annotated[str, typer.Argument(metavar="mnist|fashion-mnist")]) -> None:
+    """Download a data set, checked by SHA-256, into minigan's cache folder."""
+    from minigan import data as sets
+    from minigan.progress import downloading
+
+    with downloading(out_console) as progress:
+        path = sets.fetch(name, progress)
+    out_console.print(f"{name}: {path}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation has: versions, processor, backends and why not others, data."""
+    from minigan.training import doctor as checks
+
+    for key, value in checks.report():
+        out_console.print(f"{key:<10} {value}", highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""What this installation can do, and what is missing in one line each."""
+
+from collections.abc import Iterator
+
+from minigan import backends
+from minigan.data import describe
+from minigan.errors import BackendError
+from minigan.training import environment
+
+
+def report() -> Iterator[tuple[str, str]]:
+    """(topic, finding) rows. Never raises for something that is missing."""
+    facts = environment.record("")
+    for key in ("minigan", "python", "numpy", "blas", "cpu"):
+        yield key, str(facts[key])
+    yield "simd", " ".join(facts["simd"])
+    yield "threads", str(facts["threads"])
+    for name in backends.BACKENDS:
+        try:
+            backends.load(name)
+            yield name, "complete"
+        except BackendError as e:
+            yield name, str(e)
+    yield "auto", backends.choose()[1]
+    for row in describe():
+        yield "data", f"{row.name}: {row.where or f'not here; minigan data fetch {row.name}'}"

@@ -1,0 +1,63 @@
+"""Samples into files: a picture, an array, a folder, a walk through z."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from minigan.config import RANGES
+from minigan.errors import CheckpointError, ConfigError
+from minigan.training import pictures
+from minigan.training.atomic import atomic_bytes, reported
+from minigan.training.run import Run
+
+
+def samples(run: Run, n: int, seed: int, out: Path) -> None:
+    """n samples into `out`: .png a grid, .npy an array (uint8 images, float32 vectors), no suffix a folder of PNGs.
+
+    Raises ConfigError on another suffix, CheckpointError when the disk refuses.
+    """
+    if out.suffix not in _WRITERS:
+        raise ConfigError(f"--out {str(out)!r}: give a .png (grid), a .npy (array) or a folder without a suffix")
+    _WRITERS[out.suffix](run, n, seed, out)
+
+
+def _png(run: Run, n: int, seed: int, out: Path) -> None:
+    pictures.save(pictures.samples(run.sample(n, seed), RANGES[run.config.data.range]), out)
+
+
+def _npy(run: Run, n: int, seed: int, out: Path) -> None:
+    from io import BytesIO
+
+    data = BytesIO()
+    np.save(data, run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32"))
+    atomic_bytes(out, data.getvalue())
+
+
+def _folder(run: Run, n: int, seed: int, out: Path) -> None:
+    if len(run.shape) != 3:
+        raise ConfigError(f"samples of shape {run.shape} are no images; give a .npy")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
+    with reported("created", out):
+        out.mkdir(parents=True, exist_ok=True)
+    for k, image in enumerate(run.sample(n, seed, "uint8")):
+        pictures.save(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), out / f"{k:05d}.png")
+
+
+_WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".npy": _npy, "": _folder}
+
+
+def walk(run: Run, seed: int, out: Path) -> None:
+    """A walk through z: .gif loops, .png shows a row per leg. Raises ConfigError on another suffix."""
+    if out.suffix not in (".gif", ".png"):
+        raise ConfigError(f"--out {str(out)!r}: give a .gif or a .png")
+    if len(run.shape) != 3:
+        raise ConfigError(f"samples of shape {run.shape} are no images, so there is no picture of a walk")
+    frames = run.interpolate(seed)
+    flat = frames.reshape(-1, *run.shape)
+    if out.suffix == ".png":
+        pictures.save(pictures.grid(flat, columns=frames.shape[1]), out)
+    else:
+        pictures.save_gif([pictures.grid(image[None]) for image in flat], out)

@@ -1,0 +1,77 @@
+"""What a run would be, before it is one: shapes, parameters, memory and time."""
+
+import time
+import tracemalloc
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigan.config import Config
+from minigan.training.trainer import prepare
+
+_TRIAL_S = 2.0
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A row per layer (name, kind, output shape, parameters), and lines about the whole."""
+
+    title: str
+    layers: list[tuple[str, str, str, str]]
+    lines: list[str]
+
+
+def preview(config: Config) -> Preview:
+    """Builds the run without writing anything, and takes a few steps of it for its time and memory."""
+    tracemalloc.start()
+    parts = prepare(config)
+    c, task = parts.config, parts.task
+    rows = []
+    for net in (task.G, task.D):
+        rows.append((net.name, "input", _shape(c.train.batch_size, net.in_shape), ""))
+        for layer in net.layers:
+            count = sum(int(np.prod(p.shape)) for p in layer.params.values())
+            shape = _shape(c.train.batch_size, layer.out_shape)
+            rows.append((layer.name, type(layer).__name__, shape, f"{count:,}" if count else ""))
+    weights = sum(np.asarray(a).nbytes for a in task.tensors().values())
+    batches = [
+        parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)
+    ]
+    task.step(batches, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    count, began = 0, time.perf_counter()
+    while count < 3 or time.perf_counter() - began < _TRIAL_S:
+        task.step(batches, count + 1)
+        count += 1
+    step_s = (time.perf_counter() - began) / count
+    total = parts.total_steps
+    epochs = total * task.batches_per_step / parts.batches.per_epoch
+    return Preview(
+        f"preset {c.preset}, data {c.data.name} ({len(parts.dataset):,} x {_plain(parts.dataset.shape)})",
+        rows,
+        [
+            f"G {task.G.parameters:,} parameters, D {task.D.parameters:,}",
+            f"{parts.backend_note}",
+            f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
+            f"{peak / _MIB:.1f} MiB at the peak of one step, data included (measured)",
+            f"time: {total:,} steps of batch {c.train.batch_size} ({epochs:.4g} epochs), "
+            f"{1000 * step_s:.1f} ms each (measured over {count} steps): about {_duration(total * step_s)}",
+            "nothing was written",
+        ],
+    )
+
+
+def _shape(n: int, shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, (n, *shape)))})"
+
+
+def _plain(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,23 @@
+"""Fixtures and settings that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "minigan", deadline=None, derandomize="CI" in os.environ, print_blob=True, max_examples=50, database=None
+)
+settings.load_profile("minigan")
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: $MINIGAN_DATA, else ../shared/data beside the repository."""
+    folder = Path(os.environ.get("MINIGAN_DATA", _ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}; set MINIGAN_DATA to one that holds mnist/")
+    return folder

@@ -1,0 +1,260 @@
+"""A run from start to end: resume, log, termination, signals, NaN."""
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import assert_same, run, small, state, timeless
+
+from minigan import config as configs
+from minigan.backends.proxies import NotFinite
+from minigan.errors import CheckpointError, ConfigError
+from minigan.training import checkpoint, log, trainer
+from minigan.training.trainer import Silent, Trainer
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 steps without a stop."""
+    return run(tmp_path_factory.mktemp("whole") / "run", "train.steps=200")
+
+
+def test_run_folder_holds_what_is_promised(whole: Path) -> None:
+    names = {p.name for p in whole.iterdir()}
+    assert names == {"config.toml", "log.jsonl", "samples", "samples.png", "losses.png", "checkpoints"}
+    config = configs.from_toml((whole / "config.toml").read_text(), "config.toml")
+    assert config.train.steps == 200 and config.data.range == "-1..1" and config.train.backend == "numpy"
+
+
+def test_log_lines_say_all_that_is_promised(whole: Path) -> None:
+    lines = log.read(whole)
+    assert [line["step"] for line in lines] == list(range(5, 201, 5))
+    keys = "step epoch loss_d loss_g d_real d_fake grad_norm_d grad_norm_g lr_d lr_g images_per_s elapsed_s"
+    for line in lines:
+        assert list(line) == keys.split()
+        assert all(np.isfinite(v) for v in line.values())
+        assert line["grad_norm_d"] > 0 and line["grad_norm_g"] > 0 and 0 < line["d_real"] < 1
+    assert lines[-1]["epoch"] == round(400 / 35, 4)
+    assert lines[-1]["lr_d"] == 2e-4 and lines[-1]["lr_g"] == 0.0 < lines[0]["lr_g"] <= 2e-4
+
+
+@pytest.mark.parametrize("cut", [100, 37])
+def test_resume_equals_the_uninterrupted_run(whole: Path, tmp_path: Path, cut: int) -> None:
+    out = run(tmp_path / "run", f"train.steps={cut}")
+    assert state(out).step == cut
+    run(out, "train.steps=200", resume=True)
+    assert_same(state(out), state(whole))
+    assert timeless(out) == timeless(whole)
+    assert (out / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
+
+
+def test_resume_from_an_older_checkpoint_cuts_the_log(whole: Path, tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=60", "train.checkpoint_every=50")
+    newest = checkpoint.newest(out / "checkpoints")
+    assert newest is not None and newest.name == "step-00000060.safetensors"
+    newest.unlink()
+    run(out, "train.steps=200", "train.checkpoint_every=50", resume=True)
+    assert_same(state(out), state(whole))
+    assert timeless(out) == timeless(whole)
+
+
+def test_resume_without_a_checkpoint_starts_again(whole: Path, tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=10")
+    for path in (out / "checkpoints").iterdir():
+        path.unlink()
+    run(out, "train.steps=200", resume=True)
+    assert_same(state(out), state(whole))
+    assert timeless(out) == timeless(whole)
+
+
+def test_a_torn_last_log_line_is_mended(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=20")
+    before = timeless(out)
+    with (out / "log.jsonl").open("a") as f:
+        f.write('{"step": 25, "epo')
+    run(out, "train.steps=30", resume=True)
+    assert timeless(out)[: len(before)] == before
+    assert [line["step"] for line in timeless(out)] == [5, 10, 15, 20, 25, 30]
+
+
+def test_seed_decides_everything(whole: Path, tmp_path: Path) -> None:
+    again = run(tmp_path / "again", "train.steps=200")
+    assert_same(state(again), state(whole))
+    other = run(tmp_path / "other", "train.steps=5", "train.seed=1")
+    assert timeless(other)[0]["loss_d"] != timeless(whole)[0]["loss_d"]
+
+
+def test_epochs_are_totals_and_grids_come_every_so_often(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.epochs=3", "train.grid_every=2", "train.n_critic=1")
+    assert state(out).step == 3 * 35
+    run(out, "train.epochs=4", "train.grid_every=2", "train.n_critic=1", resume=True)
+    assert state(out).step == 4 * 35
+    assert sorted(p.name for p in (out / "samples").iterdir()) == ["epoch-0002.png", "epoch-0004.png"]
+
+
+def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=10", "train.checkpoint_every=2", "train.keep=3")
+    names = sorted(p.name for p in (out / "checkpoints").iterdir())
+    assert names == [f"step-{k:08d}.safetensors" for k in (6, 8, 10)]
+
+
+class Notes(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_wall_time_ends_a_run(tmp_path: Path) -> None:
+    notes = Notes()
+    trainer.train(small("train.steps=1000000", "train.max_seconds=0.5"), tmp_path / "run", reporter=notes)
+    assert 0 < state(tmp_path / "run").step < 1000000
+    assert any("max_seconds" in text for text in notes.notes)
+    assert (tmp_path / "run" / "samples.png").exists()
+
+
+def test_no_progress_ends_a_run(tmp_path: Path) -> None:
+    notes = Notes()
+    still = ("g.lr=0.0", "d.lr=0.0", "train.patience=3", "train.min_change=0.5")
+    trainer.train(small("train.steps=500", *still), tmp_path / "run", reporter=notes)
+    assert state(tmp_path / "run").step == 30  # two windows of three lines, a line every five steps
+    assert any("patience" in text for text in notes.notes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_saves_and_can_be_resumed(whole: Path, tmp_path: Path, number: int) -> None:
+    handler = signal.getsignal(number)
+
+    class Killer(Silent):
+        def step(self, step: int) -> None:
+            if step == 63:
+                os.kill(os.getpid(), number)
+
+    out, done = trainer.train(small("train.steps=200"), tmp_path / "run", reporter=Killer())
+    assert not done and state(out).step == 63
+    assert signal.getsignal(number) is handler
+    run(out, "train.steps=200", resume=True)
+    assert_same(state(out), state(whole))
+
+
+def test_training_runs_in_a_thread_too(tmp_path: Path) -> None:
+    thread = threading.Thread(target=run, args=(tmp_path / "run", "train.steps=3"))
+    thread.start()
+    thread.join()
+    assert state(tmp_path / "run").step == 3
+
+
+def test_nan_stops_the_run_and_names_the_place(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    t = Trainer(small("train.steps=10"), out, False, Silent())
+    t.task.G.layers[3].w[0, 0, 0, 0] = np.nan
+    before = {k: v.copy() for k, v in t.task.tensors().items() if not k.endswith(("mean", "var"))}
+    with pytest.raises(NotFinite, match=r"stopped at step 1: g\.3, forward: conv2d_dgrad.*no checkpoint") as e:
+        t.run()
+    print(e.value)
+    for name, value in before.items():
+        assert t.task.tensors()[name].tobytes() == value.tobytes(), name
+    assert checkpoint.newest(out / "checkpoints") is None
+
+
+def test_divergence_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    wild = ("g.rule=sgd", "d.rule=sgd", "g.lr=0.5", "d.lr=0.5", "loss.name=least-squares", "train.checkpoint_every=1")
+    with np.errstate(all="ignore"), pytest.raises(NotFinite, match="lower g.lr"):
+        run(tmp_path / "run", "train.steps=500", *wild, "model.output=none")
+    saved = state(tmp_path / "run")
+    assert all(np.isfinite(a).all() for a in saved.tensors.values())
+
+
+def refused(action: Any, error: type[Exception], *words: str) -> None:
+    with pytest.raises(error) as e:
+        action()
+    text = str(e.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
+
+
+def test_an_existing_run_is_not_overwritten(whole: Path, tmp_path: Path) -> None:
+    before = (whole / "config.toml").stat().st_mtime_ns
+    refused(lambda: run(whole, "train.steps=201"), CheckpointError, "holds a run already", "--resume")
+    assert (whole / "config.toml").stat().st_mtime_ns == before
+    (tmp_path / "photo.png").write_bytes(b"x")
+    refused(lambda: run(tmp_path, "train.steps=1"), CheckpointError, "not an empty folder")
+    refused(lambda: run(tmp_path, "train.steps=1", resume=True), CheckpointError, "not a run folder")
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_resume_refuses_another_configuration(whole: Path) -> None:
+    refused(lambda: run(whole, "train.steps=300", "g.lr=1.0", resume=True), ConfigError, "cannot change g.lr")
+
+
+def test_resume_refuses_other_data(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (60, 8, 8), np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    data = f'data.name="{tmp_path / "x.npy"}"'
+    run(tmp_path / "run", "train.steps=2", data)
+    x[7, 3, 3] ^= 1
+    np.save(tmp_path / "x.npy", x)
+    refused(lambda: run(tmp_path / "run", "train.steps=3", data, resume=True), CheckpointError, "other data", "--data")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(whole: Path, tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=2")
+    saved = state(whole)
+    meta = dict(saved.meta, config=state(out).meta["config"])
+    wider = {k: np.concatenate([v, v]) if k.endswith("g.0.w") else v for k, v in saved.tensors.items()}
+    checkpoint.save(out / "checkpoints", 9, wider, meta, 2)
+    refused(lambda: run(out, "train.steps=3", resume=True), CheckpointError, "another architecture", "g.0.w")
+    checkpoint.save(out / "checkpoints", 10, saved.tensors, dict(meta, config=small("model.z=6").to_dict()), 2)
+    refused(lambda: run(out, "train.steps=3", resume=True), CheckpointError, "another configuration", "model.z")
+
+
+def test_resume_says_what_is_not_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = run(tmp_path / "run", "train.steps=1")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    notes = Notes()
+    trainer.train(small("train.steps=2"), out, True, notes)
+    assert any("OPENBLAS_NUM_THREADS" in text and "7" in text for text in notes.notes)
+
+
+def test_two_runs_train_side_by_side(whole: Path, tmp_path: Path) -> None:
+    """No state is shared between nets of one process."""
+    a, b = (Trainer(small("train.steps=200", f"train.seed={s}"), tmp_path / str(s), False, Silent()) for s in (0, 1))
+    streams = [t.parts.batches.stream() for t in (a, b)]
+    for step in range(12):
+        for t, stream in zip((a, b), streams, strict=True):
+            t.task.step([next(stream)[0] for _ in range(2)], step)
+    alone = Trainer(small("train.steps=200"), tmp_path / "alone", False, Silent())
+    stream = alone.parts.batches.stream()
+    for step in range(12):
+        alone.task.step([next(stream)[0] for _ in range(2)], step)
+    for name, value in alone.task.tensors().items():
+        assert value.tobytes() == a.task.tensors()[name].tobytes(), name
+    assert not np.array_equal(a.task.G.p, b.task.G.p)
+
+
+def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(np.arange(0, 1e6, 0.5))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(now)))
+    t = Trainer(small("train.steps=5"), tmp_path / "run", False, Silent())
+    t.began, t.mark = 0.0, (0.0, 0)
+    record = dict.fromkeys(("loss_d", "loss_g", "d_real", "d_fake", "grad_norm2_d", "grad_norm2_g"), np.float32(1))
+    now_before = float(next(now)) + 0.5
+    t._log(5, record)
+    line = json.loads((tmp_path / "run" / "log.jsonl").read_text())
+    assert line["images_per_s"] == round(5 * 2 * 50 / now_before, 1)
+
+
+def test_every_resumable_key_changes_no_number(tmp_path: Path) -> None:
+    keys = {f.name for kind in configs.SECTIONS.values() for f in dataclasses.fields(kind) if f.metadata["resumable"]}
+    assert keys == {"name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep"}
