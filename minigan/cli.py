@@ -6,13 +6,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from minigan.errors import MiniganError
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Train small GANs without a deep-learning framework.",
 )
@@ -30,19 +29,22 @@ def main() -> NoReturn:
     from minigan.backends.proxies import NotFinite
 
     try:
-        app(standalone_mode=True)
+        status = app(sys.argv[1:] or ["--help"], prog_name="minigan", standalone_mode=False)
     except NotFinite as e:
-        _fail(e, 1)
+        _fail(str(e), 1)
     except MiniganError as e:
-        _fail(e, 2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(1) from None
-    raise SystemExit(0)
+        _fail(str(e), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except Exception as e:
+        if not hasattr(e, "format_message"):  # what typer raises for a mistyped option has it
+            raise
+        _fail(f"{e.format_message()} See minigan {' '.join(sys.argv[1:2])} --help", 2)
+    raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _fail(error: Exception, status: int) -> NoReturn:
-    print(f"minigan: {' '.join(str(error).split())}", file=sys.stderr)
+def _fail(text: str, status: int) -> NoReturn:
+    print(f"minigan: {' '.join(text.split())}", file=sys.stderr)
     raise SystemExit(status) from None
 
 
@@ -185,9 +187,10 @@ def data(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand:
         return
     rows = describe()
-    table = Table("name", "what", "size", "licence", "source", "where")
+    table = Table(Column("name", no_wrap=True), "what", "source and licence", "where")
     for row in rows:
-        table.add_row(*row[:-1], row.where or f"not here: minigan data fetch {row.name}")
+        where = row.where or f"not here: minigan data fetch {row.name}"
+        table.add_row(row.name, f"{row.what}, {row.size}", f"{row.source}, {row.licence}", where)
     out_console.print(table)
 
 

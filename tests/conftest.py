@@ -1,9 +1,11 @@
 """Fixtures and settings that all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crash_server import Server, serving
 from hypothesis import settings
 
 settings.register_profile(
@@ -21,3 +23,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}; set MINIGAN_DATA to one that holds mnist/")
     return folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A process that forks children to be killed."""
+    with serving() as running:
+        yield running

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from checkpoint_cases import intact, meta, state
+from runs import small
 
 from minigan.errors import CheckpointError
 from minigan.training import checkpoint
+from minigan.training.trainer import Silent, train
 
 BOUNDARIES = ("open", "write", "fsync", "pread", "close", "replace", "unlink")
 SHORT_WRITE = 600
@@ -106,7 +108,19 @@ def readonly(folder: str) -> None:
         announce(error=str(error), names=names, intact=[intact(where / name) for name in names])
 
 
-JOBS = {job.__name__: job for job in (kill_at, loop, limited, bounded, fill, readonly)}
+def training(folder: str, steps: int) -> None:
+    """Train a small GAN that saves every step, from the newest checkpoint when there is one."""
+
+    class Announcer(Silent):
+        def start(self, first: int, total: int) -> None:
+            announce(first=first)
+
+    out = Path(folder)
+    config = small(f"train.steps={steps}", "train.checkpoint_every=1", "train.log_every=1")
+    train(config, out, (out / "config.toml").exists(), Announcer())
+
+
+JOBS = {job.__name__: job for job in (kill_at, loop, limited, bounded, fill, readonly, training)}
 
 
 def serve() -> None:

@@ -11,19 +11,18 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from checkpoint_cases import intact, names, put, refusal
+from crash_server import CHILD, Server, environment
 from safetensors.numpy import save as to_safetensors
 
 from minigan.training import atomic, checkpoint
 
-REPOSITORY = Path(__file__).parents[1]
-CHILD = Path(__file__).with_name("crash_child.py")
 KILLS = 100
 KILL_SEED = 20_260_103
 
@@ -155,40 +154,6 @@ def test_order_of_write_fsync_rename_fsync(tmp_path: Path, monkeypatch: pytest.M
 
 
 # Another process, killed and starved
-
-
-class Server:
-    """crash_child.py, and its answers one by one."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-
-    def ask(self, **request: Any) -> Iterator[dict[str, Any]]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            answer = json.loads(line)
-            yield answer
-            if "status" in answer:
-                return
-
-    def result(self, **request: Any) -> dict[str, Any]:
-        return {key: value for answer in self.ask(**request) for key, value in answer.items()}
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with subprocess.Popen(
-        [sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    ) as process:
-        yield Server(process)
-        assert process.stdin
-        process.stdin.close()
 
 
 def test_kill_at_every_boundary_of_a_save(tmp_path: Path, server: Server) -> None:

@@ -22,25 +22,25 @@ def load(name: str) -> ModuleType:
     try:
         module = importlib.import_module(BACKENDS[name])
     except ModuleNotFoundError as e:
-        raise BackendError(f"backend {name!r} is not part of this version of minigan ({e})") from e
+        raise BackendError(f"backend {name!r} is not in this version of minigan; use --backend numpy") from e
     missing = sorted(set(oracle.__all__) - set(module.__all__))
     if missing:
         have = len(oracle.__all__) - len(missing)
         raise BackendError(
-            f"backend {name!r} is incomplete: it has {have} of {len(oracle.__all__)} ops and lacks {missing[0]}, "
-            f"{missing[1] if len(missing) > 1 else ''} ...; use --backend numpy"
+            f"backend {name!r} is incomplete: it has {have} of {len(oracle.__all__)} ops "
+            f"and lacks {', '.join(missing[:3])} ...; use --backend numpy"
         )
     return module
 
 
 def choose() -> tuple[ModuleType, str]:
     """The backend that "auto" takes, and a line that says which and why not the faster ones."""
-    refused = []
+    refused: list[str] = []
     for name in PREFERENCE:
         try:
             module = load(name)
         except BackendError as e:
-            refused.append(str(e).removesuffix("; use --backend numpy"))
+            refused.append(str(e).split("; ")[0].removeprefix("backend "))  # without the advice
         else:
-            return module, "; ".join([f"backend {name}", *refused])
+            return module, f"backend {name}" + (f" ({'; '.join(refused)})" if refused else "")
     raise BackendError("; ".join(refused))

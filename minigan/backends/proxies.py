@@ -34,8 +34,9 @@ class Finite:
             given = [i for i, a in enumerate(args) if not _finite(a)]
             out = op(*args)
             outputs = out if isinstance(out, tuple) else (out,)
-            bad = [f"output {i}" for i, a in enumerate(outputs) if not _finite(a)]
-            bad += [f"input {i}" for i, a in enumerate(args) if i in given or not _finite(a)]
+            bad = [f"input {i}" for i in given]
+            bad += [f"output {i}" for i, a in enumerate(outputs) if not _finite(a)]
+            bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]
             if bad:
                 raise NotFinite(
                     f"{self._where or 'step'}, {self._place['pass'] or 'loss'}: {key}, {bad[0]} is not finite"

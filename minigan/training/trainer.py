@@ -21,7 +21,7 @@ from minigan.data.catalogue import BUILTIN
 from minigan.errors import CheckpointError, ConfigError
 from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, environment, pictures
-from minigan.training.atomic import atomic_text, reported
+from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.log import RunLog
 
 CONFIG = "config.toml"
@@ -281,12 +281,17 @@ class Trainer:
             self.reporter.note(f"not as before, so bits may differ: {text}")
 
     def _create(self) -> None:
+        """config.toml comes first: a folder that holds it is a run, whenever the process is killed."""
         with reported("created", self.out):
-            for folder in (self.out, self.out / checkpoint.FOLDER, self.out / GRIDS):
-                folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.out, self.out / checkpoint.FOLDER, self.out / GRIDS):
-            checkpoint.clean(folder)
+            self.out.mkdir(parents=True, exist_ok=True)
+            fsync_folder(self.out.parent)
         atomic_text(self.out / CONFIG, self.config.to_toml())
+        for folder in (self.out / checkpoint.FOLDER, self.out / GRIDS):
+            with reported("created", folder):
+                folder.mkdir(exist_ok=True)
+                fsync_folder(self.out)
+            checkpoint.clean(folder)
+        checkpoint.clean(self.out)
 
 
 def drawn_from(config: Config) -> str:
@@ -329,7 +334,7 @@ def _refuse(out: Path, resume: bool) -> None:
     with reported("looked at", out):
         if (out / CONFIG).exists():
             raise CheckpointError(f"{out} holds a run already; go on with it by --resume, or give another --out")
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(not TEMPORARY.fullmatch(p.name) for p in out.iterdir())):
             raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
 
 

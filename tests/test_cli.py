@@ -1,0 +1,265 @@
+"""The command line as a user meets it: what works, and one clear line for each mistake."""
+
+import gzip
+import io
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs import SMALL, run
+
+from minigan import cli
+from minigan.training import checkpoint
+
+TINY = [part for text in SMALL for part in ("--set", text)]
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+class Result:
+    """What one command did."""
+
+    def __init__(self, status: int, out: str, err: str):
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def minigan(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Result]:
+    """Runs one command line in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+
+    def call(*words: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["minigan", *words])
+        monkeypatch.setattr(cli, "out_console", cli.Console(soft_wrap=True))
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        code = end.value.code
+        return Result(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(tmp_path_factory.mktemp("cli") / "run", "train.steps=10")
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+def size(path: str) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_train_sample_interpolate_resume(minigan: Callable[..., Result], tmp_path: Path) -> None:
+    first = minigan("train", *TINY, "--steps", "10", "--backend", "numpy", "--seed", "3")
+    assert first.status == 0 and "done: runs/digits-001" in first.out, first.err
+    assert "backend numpy" in first.out and "step 5 " in first.out
+    second = minigan("train", *TINY, "--steps", "5", "--seed", "3")
+    assert "done: runs/digits-002" in second.out
+    resumed = minigan("train", "--resume", "--out", "runs/digits-002", "--steps", "10")
+    assert resumed.status == 0 and "going on from step-00000005" in resumed.out, resumed.err
+    a, b = (checkpoint.load(checkpoint.resolve(tmp_path / "runs" / f"digits-00{k}")) for k in (1, 2))
+    assert all(a.tensors[k].tobytes() == b.tensors[k].tobytes() for k in a.tensors)
+    assert "EMA" in minigan("sample", "runs/digits-001", "-n", "7").out
+    assert size("grid.png")[0] > 3 * 8
+    assert minigan("interpolate", "runs/digits-001", "--out", "walk.gif").status == 0
+    with Image.open("walk.gif") as gif:
+        assert gif.n_frames == 2 * 96 - 2
+    assert minigan("interpolate", "runs/digits-001", "--out", "walk.png").status == 0
+
+
+def test_sample_writes_arrays_and_folders_with_the_same_bits(minigan: Callable[..., Result], trained: Path) -> None:
+    for n in (1, 100):
+        assert minigan("sample", str(trained), "-n", str(n), "--seed", "5", "--out", f"{n}.npy").status == 0
+    one, many = np.load("1.npy"), np.load("100.npy")
+    assert one.shape == (1, 8, 8, 1) and many.shape == (100, 8, 8, 1) and many.dtype == np.uint8
+    assert one.tobytes() == many[:1].tobytes() and len(np.unique(many, axis=0)) > 90
+    file = checkpoint.resolve(trained)
+    assert minigan("sample", str(file), "-n", "3", "--seed", "5", "--out", "folder").status == 0
+    assert tree(Path("folder")) == ["00000.png", "00001.png", "00002.png"]
+    with Image.open("folder/00002.png") as image:
+        assert np.array_equal(np.asarray(image), many[2, :, :, 0])
+    again = minigan("sample", str(file), "-n", "3", "--out", "folder")
+    assert again.status == 2 and "not an empty folder" in again.err
+
+
+def test_dry_run_writes_nothing(minigan: Callable[..., Result], tmp_path: Path) -> None:
+    shown = minigan("train", "--dry-run", *TINY)
+    assert shown.status == 0 and tree(tmp_path) == []
+    for word in ("g.3", "ConvTranspose2d", "(50, 4, 4, 4)", "parameters", "MiB", "steps", "about"):
+        assert word in shown.out, shown.out
+
+
+def test_presets_data_doctor_gradcheck(minigan: Callable[..., Result], shared_data: Path) -> None:
+    listed = minigan("presets").out
+    assert all(name in listed for name in ("digits", "mlp-mnist", "dcgan-mnist"))
+    Path("own.toml").write_text(minigan("presets", "dcgan-mnist").out)
+    assert "(64, 28, 28, 1)" in minigan("train", "own.toml", "--dry-run", "--data", str(shared_data / "mnist")).out
+    sets = minigan("data").out
+    assert all(name in sets for name in ("digits", "mnist", "fashion-mnist", "ring8", "grid25", "moons"))
+    report = minigan("doctor")
+    assert report.status == 0 and all(w in report.out for w in ("numpy", "cpp", "cuda", "threads", "auto"))
+    checked = minigan("gradcheck", "--op", "linear")
+    assert checked.status == 0 and "linear" in checked.out and "pass" in checked.out
+
+
+def test_two_dimensional_toys_train_and_draw(minigan: Callable[..., Result]) -> None:
+    settings = ["--set", "model.output=none", "--set", "model.act_d=leaky_relu", "--set", "model.dropout=0.0"]
+    done = minigan("train", "--data", "ring8", *settings, "--steps", "20", "--out", "toy")
+    assert done.status == 0 and size("toy/samples.png") == (500, 500), done.err
+    assert minigan("sample", "toy", "--out", "points.npy", "-n", "9").status == 0
+    assert np.load("points.npy").shape == (9, 2) and np.load("points.npy").dtype == np.float32
+    assert "no images" in minigan("interpolate", "toy").err
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG header that promises width x height pixels and holds none."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    return data + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def idx_images(n: int, size: int = 28) -> bytes:
+    return struct.pack(">IIII", 0x803, n, size, size) + bytes(n * size * size)
+
+
+def bad_files(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Bad data by name, each with words its error must hold."""
+    for name in ("truncated", "magic", "disagree", "none", "small", "huge"):
+        (folder / name).mkdir()
+    (folder / "truncated" / f"{IMAGES}.gz").write_bytes(gzip.compress(idx_images(100))[:-20])
+    (folder / "magic" / IMAGES).write_bytes(b"\0\0\x09\x03" + idx_images(3)[4:])
+    (folder / "disagree" / IMAGES).write_bytes(idx_images(70))
+    (folder / "disagree" / LABELS).write_bytes(struct.pack(">II", 0x801, 69) + bytes(69))
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("a/0.png", bytes(200 << 20))
+    with (folder / "pickled.npy").open("wb") as f:
+        np.save(f, np.array([{}] * 80), allow_pickle=True)
+    (folder / "huge" / "one.png").write_bytes(png_claiming(40_000, 25_000))
+    for k in range(70):
+        image = io.BytesIO()
+        Image.fromarray(np.full((2, 2), k, np.uint8)).save(image, "PNG")
+        (folder / "small" / f"{k}.png").write_bytes(image.getvalue())
+    return {
+        "missing": ("missing", "no path that exists", "minigan data"),
+        "truncated": (IMAGES, "truncated"),
+        "magic": (IMAGES, "magic"),
+        "disagree": ("70", "69", "labels"),
+        "bomb.zip": ("bomb.zip", "a/0.png"),
+        "pickled.npy": ("pickled.npy", "object"),
+        "huge": ("one.png", "pixels"),
+        "none": ("none", "no "),
+        "small": ("2x2", "give data.size"),
+    }
+
+
+def test_bad_data_ends_in_one_line_and_writes_nothing(minigan: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    for name, words in bad_files(folder).items():
+        before = tree(tmp_path)
+        ended = minigan("train", "dcgan-mnist", "--data", str(folder / name), "--out", "run")
+        assert ended.status == 2, (name, ended.err)
+        assert ended.err.startswith("minigan: ") and ended.err.count("\n") == 1, ended.err
+        assert all(word in ended.err for word in words), (words, ended.err)
+        assert tree(tmp_path) == before, name
+
+
+MISTAKES = {
+    "unknown preset": (["train", "digit"], ("'digit'", "did you mean 'digits'?")),
+    "unknown key": (["train", "--set", "g.learning_rate=1"], ("g.learning_rate", "no such key")),
+    "unknown section": (["train", "--set", "q.lr=1"], ("q.lr", "did you mean")),
+    "no value": (["train", "--set", "g.lr"], ("section.key=value",)),
+    "ill-typed": (["train", "--set", "g.lr=fast"], ("g.lr = 'fast'", "a number")),
+    "out of bounds": (["train", "--set", "model.z=0"], ("model.z = 0", "at least 1")),
+    "unknown backend": (["train", "--backend", "numpi"], ("numpi", "numpy")),
+    "no GPU": (["train", "--backend", "cuda"], ("cuda",)),
+    "incomplete backend": (["train", "--backend", "cpp"], ("cpp",)),
+    "unknown data": (["train", "--data", "mnits"], ("mnits", "did you mean 'mnist'?")),
+    "absent data": (["train", "mlp-mnist"], ("minigan data fetch mnist", "train-images-idx3-ubyte.gz")),
+    "both totals": (["train", "--steps", "1", "--epochs", "1"], ("give one of them",)),
+    "batch too large": (["train", "--batch-size", "5000"], ("5000", "1797")),
+    "range against output": (["train", "--set", "data.range=0..1"], ("tanh", "auto")),
+    "resume without a run": (["train", "--resume"], ("--out RUN",)),
+    "resume nowhere": (["train", "--resume", "--out", "nowhere"], ("nowhere",)),
+    "sample of nothing": (["sample", "nowhere"], ("nowhere",)),
+    "sample of a folder": (["sample", "."], ("not a run folder",)),
+    "not a number": (["train", "--steps", "many"], ("--steps", "integer", "minigan train --help")),
+    "unknown option": (["train", "--step", "3"], ("--step", "minigan train --help")),
+    "unknown command": (["trian"], ("trian", "--help")),
+    "unknown op": (["gradcheck", "--op", "conv3d"], ("conv3d", "conv2d")),
+    "unknown set to fetch": (["data", "fetch", "cifar"], ("cifar",)),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_ends_in_one_line(minigan: Callable[..., Result], tmp_path: Path, case: str) -> None:
+    words, expected = MISTAKES[case]
+    ended = minigan(*words)
+    assert ended.status == 2 and "Traceback" not in ended.err, ended.err
+    assert all(word in ended.err for word in expected), ended.err
+    assert tree(tmp_path) == []
+
+
+def test_bad_checkpoints_and_outputs(minigan: Callable[..., Result], trained: Path, tmp_path: Path) -> None:
+    whole = checkpoint.resolve(trained).read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[:-100])
+    cut = minigan("sample", "cut.safetensors")
+    assert cut.status == 2 and "damaged" in cut.err
+    for out in ("/proc/nothing/grid.png", "grid.bmp", "no/such/grid.png"):
+        ended = minigan("sample", str(trained), "--out", out)
+        assert ended.status == 2 and ended.err.count("\n") == 1, ended.err
+    ended = minigan("train", "--out", "/proc/run", "--steps", "1")
+    assert ended.status == 2 and "/proc/run" in ended.err
+    ended = minigan("train", "--out", str(trained), "--steps", "1")
+    assert ended.status == 2 and "--resume" in ended.err
+    assert tree(tmp_path) == ["cut.safetensors"]
+
+
+def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[train]\nsteps = 3\nbatch_size = 10\n")
+    assert "done: runs/own-001" in minigan("train", "own.toml").out
+    for text, word in (
+        ("[train]\nstep = 3\n", "did you mean 'steps'?"),
+        ("[trian]\nsteps = 3\n", "did you mean 'train'?"),
+        ("[train\n", "not valid TOML"),
+        ("[train]\nsteps = 3.5\n", "a whole number"),
+    ):
+        (tmp_path / "bad.toml").write_text(text)
+        ended = minigan("train", "bad.toml")
+        assert ended.status == 2 and word in ended.err and "bad.toml" in ended.err + " bad.toml", ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_says_how_to_go_on(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "minigan", "train", *TINY, "--steps", "100000", "--out", "run"]
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+        log = tmp_path / "run" / "log.jsonl"
+        for _ in range(600):
+            if log.exists() and log.stat().st_size:
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "minigan train --resume --out run" in out, out
+    assert json.loads(log.read_text().splitlines()[-1])["step"] <= checkpoint.load(checkpoint.resolve(tmp_path / "run")).step
