@@ -1,7 +1,7 @@
 """minigan: train small GANs without a deep-learning framework, with hand-written and proven gradients.
 
-    run = minigan.train(minigan.config.load("digits", ["train.epochs=50"]))
-    x = minigan.load(run.path).sample(16, seed=0)
+run = minigan.train(minigan.config.load("digits", ["train.epochs=50"]))
+x = minigan.load(run.path).sample(16, seed=0)
 """
 
 from typing import TYPE_CHECKING, Any

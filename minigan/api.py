@@ -19,8 +19,8 @@ def train(
 ) -> Run:
     """Trains a configuration (or a preset by name) into the folder `out`, a new one under runs/ by default.
 
-    Returns the run, ready to draw from. With `resume` the run in `out` goes on. Ctrl-C and SIGTERM finish the step, save
-    and return. Raises ConfigError, DataError, BackendError, CheckpointError before anything is written.
+    Returns the run, ready to draw from. With `resume` the run in `out` goes on. Ctrl-C and SIGTERM finish the step,
+    save and return. Raises ConfigError, DataError, BackendError, CheckpointError before anything is written.
     """
     config = configs.load(config) if isinstance(config, str) else config
     folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)

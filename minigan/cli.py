@@ -78,13 +78,15 @@ def train(
         "train.steps": steps if steps else 0 if epochs else None,
         "train.epochs": epochs,
     }
-    overrides = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
+    overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
     if resume:
         if out is None:
             raise ConfigError("--resume needs --out RUN, the run to go on with")
         config = trainer.recorded(out)
         if preset and preset != config.preset:
-            raise ConfigError(f"--resume goes on with a run of preset {config.preset!r}, not {preset!r}; leave PRESET out")
+            raise ConfigError(
+                f"--resume goes on with a run of preset {config.preset!r}, not {preset!r}; leave PRESET out"
+            )
         config = configs.from_dict(config.to_dict(), str(out), overrides)
     else:
         config = configs.load(preset or "digits", overrides)
@@ -116,7 +118,8 @@ def sample(
     out: Annotated[Path, typer.Option(help="grid.png, samples.npy, or a folder for one PNG each.")] = Path("grid.png"),
 ) -> None:
     """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG files."""
-    from minigan.training import export, run as runs
+    from minigan.training import export
+    from minigan.training import run as runs
 
     opened = runs.load(run)
     export.samples(opened, n, seed, out)
@@ -131,7 +134,8 @@ def interpolate(
     seed: Seed = 0,
 ) -> None:
     """Walk through the space of z: a looping GIF, or a PNG with a row per leg."""
-    from minigan.training import export, run as runs
+    from minigan.training import export
+    from minigan.training import run as runs
 
     export.walk(runs.load(run), seed, out)
     out_console.print(f"{out}: a walk through 8 points of z")
@@ -145,18 +149,17 @@ def gradcheck(
     """Prove the gradients on this machine: central differences and complex steps in float64."""
     from minigan.study import gradcheck as checks
 
-    table = Table("op", "points", "worst relative error", "kinks", "verdict")
+    table = Table(Column("op", no_wrap=True), "points", "worst relative error", "complex step", "kinks", "verdict")
     with out_console.status("checking") as status:
-
-        def on_row(result: Any) -> None:
-            status.update(f"checked {result.name}")
-
-        results = checks.run(op, full, on_row)
+        results = checks.run(op, full, lambda r: status.update(f"checked {r.op}"))
     for r in results:
-        table.add_row(r.name, str(r.points), f"{r.worst:.1e}", str(r.kinks), r.verdict)
+        by_complex = "" if r.worst_complex is None else f"{r.worst_complex:.1e}"
+        table.add_row(r.op, str(r.points), f"{r.worst:.1e}", by_complex, str(r.kinks), r.verdict)
     out_console.print(table)
-    failed = [r.name for r in results if not r.passed]
-    out_console.print(f"{len(results) - len(failed)} of {len(results)} pass" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    failed = [r for r in results if not r.ok]
+    for r in failed:
+        out_console.print(str(r), highlight=False, markup=False)
+    out_console.print(f"{len(results) - len(failed)} of {len(results)} pass, bound 1e-6 (complex step 1e-10)")
     if failed:
         raise typer.Exit(1)
 
@@ -175,7 +178,8 @@ def presets(
     for preset in configs.presets():
         c = configs.load(preset)
         length = f"{c.train.steps} steps" if c.train.steps else f"{c.train.epochs} epochs"
-        table.add_row(preset, c.data.name, c.model.family, str(c.model.z), str(list(c.model.widths_g)), str(list(c.model.widths_d)), length)
+        widths = (str(list(w)) for w in (c.model.widths_g, c.model.widths_d))
+        table.add_row(preset, c.data.name, c.model.family, str(c.model.z), *widths, length)
     out_console.print(table)
 
 

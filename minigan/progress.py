@@ -35,8 +35,8 @@ class Bar:
         self.progress.update(self.task, completed=step)
 
     def line(self, line: dict[str, Any]) -> None:
-        words = f"loss D {line['loss_d']:.3f} G {line['loss_g']:.3f}  D(x) {line['d_real']:.2f} D(G(z)) {line['d_fake']:.2f}"
-        self.progress.update(self.task, description=words)
+        words = "loss D {loss_d:.3f} G {loss_g:.3f}  D(x) {d_real:.2f} D(G(z)) {d_fake:.2f}"
+        self.progress.update(self.task, description=words.format(**line))
 
     def note(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)

@@ -262,4 +262,5 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path, number: int) -> None:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     assert "minigan train --resume --out run" in out, out
-    assert json.loads(log.read_text().splitlines()[-1])["step"] <= checkpoint.load(checkpoint.resolve(tmp_path / "run")).step
+    last = json.loads(log.read_text().splitlines()[-1])["step"]
+    assert last <= checkpoint.load(checkpoint.resolve(tmp_path / "run")).step

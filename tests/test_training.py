@@ -169,7 +169,7 @@ def test_nan_stops_the_run_and_names_the_place(tmp_path: Path) -> None:
 
 def test_divergence_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     wild = ("g.rule=sgd", "d.rule=sgd", "g.lr=0.5", "d.lr=0.5", "loss.name=least-squares", "train.checkpoint_every=1")
-    with np.errstate(all="ignore"), pytest.raises(NotFinite, match="lower g.lr"):
+    with np.errstate(all="ignore"), pytest.raises(NotFinite, match=r"lower g\.lr"):
         run(tmp_path / "run", "train.steps=500", *wild, "model.output=none")
     saved = state(tmp_path / "run")
     assert all(np.isfinite(a).all() for a in saved.tensors.values())

@@ -54,11 +54,14 @@ def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
             f"images of {shape[0]}x{shape[1]} are smaller than D needs: its {len(model.widths_d)} halvings want "
             f"{2 ** len(model.widths_d)} pixels; give data.size"
         )
-    norm = {"eps": model.bn_eps, "momentum": model.bn_momentum, "act": act_g}
+
+    def norm() -> BatchNorm:
+        return BatchNorm(model.bn_eps, model.bn_momentum, act_g)
+
     first, *widths = model.widths_g
-    g: list[Any] = [Linear(h * h * first, bias=False, init=init), BatchNorm(**norm), Reshape(h, h, first)]
+    g: list[Any] = [Linear(h * h * first, bias=False, init=init), norm(), Reshape(h, h, first)]
     for width, stride in zip(widths, model.strides_g, strict=False):
-        g += [ConvTranspose2d(width, model.kernel, stride, bias=False, init=init), BatchNorm(**norm)]
+        g += [ConvTranspose2d(width, model.kernel, stride, bias=False, init=init), norm()]
     g.append(ConvTranspose2d(shape[2], model.kernel, model.strides_g[-1], bias=False, act=_output(model), init=init))
     d: list[Any] = []
     for width in model.widths_d:

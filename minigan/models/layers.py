@@ -1,7 +1,7 @@
 """Layers: each knows its shapes, owns views of its parameters, and composes a backend's ops.
 
-forward returns (y, ctx); what backward needs is in ctx, an immutable value, and nowhere else, so a layer may run forward
-on real, fake and mixed images before any backward. Data gradients are returned, parameter gradients are added.
+forward returns (y, ctx); what backward needs is in ctx, an immutable value, and nowhere else, so a layer may run
+forward on real, fake and mixed images before any backward. Data gradients are returned, parameter gradients are added.
 """
 
 import zlib
@@ -238,8 +238,9 @@ class BatchNorm(_Norm):
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         if how.mode == "running":
-            y = self.ops.batchnorm_running(x, self.gamma, self.beta, self.mean, self.var, self.eps, self.act)
-            return y, (x, self.mean, self.var, y, self.ops.batchnorm_running_backward)
+            mean, var = (self.ops.scale(a, 1.0) for a in (self.mean, self.var))  # copies: these move before backward
+            y = self.ops.batchnorm_running(x, self.gamma, self.beta, mean, var, self.eps, self.act)
+            return y, (x, mean, var, y, self.ops.batchnorm_running_backward)
         y, mean, var = self.ops.batchnorm(x, self.gamma, self.beta, self.eps, self.act)
         if how.mode == "batch":
             self.ops.running_update(self.mean, mean, self.momentum)

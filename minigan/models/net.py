@@ -50,11 +50,12 @@ class Chain:
 class Residual:
     """y = body(x) + skip(x);   dx = body'(dy) + skip'(dy). Without `skip` it is the identity."""
 
+    ops: Any
+
     def __init__(self, body: Any, skip: Any = None):
         self.body, self.skip = body, Chain() if skip is None else skip
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
-        self.ops = None
         self.name, self.in_shape = name, in_shape
         self.out_shape = self.body.attach(f"{name}.body", in_shape)
         skip = self.skip.attach(f"{name}.skip", in_shape)
@@ -78,11 +79,12 @@ class Residual:
 class Skip:
     """A U-Net's level:   h = down(x),  y = up([h, inner(h)]), joined along the channels."""
 
+    ops: Any
+
     def __init__(self, down: Any, inner: Any, up: Any):
         self.down, self.inner, self.up = down, inner, up
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
-        self.ops = None
         self.name, self.in_shape = name, in_shape
         h = self.down.attach(f"{name}.down", in_shape)
         u = self.inner.attach(f"{name}.inner", h)
@@ -108,11 +110,12 @@ class Skip:
 class Heads:
     """Two outputs on one trunk:   t = trunk(x),  y = (a(t), b(t));  dy is the pair of their gradients."""
 
+    ops: Any
+
     def __init__(self, trunk: Any, a: Any, b: Any):
         self.trunk, self.a, self.b = trunk, a, b
 
     def attach(self, name: str, in_shape: Shape) -> Any:
-        self.ops = None
         self.name, self.in_shape = name, in_shape
         t = self.trunk.attach(f"{name}.trunk", in_shape)
         self.out_shape = (self.a.attach(f"{name}.a", t), self.b.attach(f"{name}.b", t))

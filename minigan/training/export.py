@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from minigan.config import RANGES
 from minigan.errors import CheckpointError, ConfigError
@@ -43,7 +42,7 @@ def _folder(run: Run, n: int, seed: int, out: Path) -> None:
     with reported("created", out):
         out.mkdir(parents=True, exist_ok=True)
     for k, image in enumerate(run.sample(n, seed, "uint8")):
-        pictures.save(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), out / f"{k:05d}.png")
+        pictures.save(pictures.as_image(image), out / f"{k:05d}.png")
 
 
 _WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".npy": _npy, "": _folder}

@@ -11,7 +11,7 @@ TIMES = ("images_per_s", "elapsed_s")  # all else is a function of configuration
 
 
 class RunLog:
-    """log.jsonl of a run folder. Opening it at `step` cuts the lines after that step, and one torn by a killed process."""
+    """log.jsonl of a run folder. Opening it at `step` cuts later lines, and one torn by a killed process."""
 
     def __init__(self, folder: Path, step: int):
         self.path = folder / NAME

@@ -19,23 +19,30 @@ FRAME_MS = 60
 
 
 def to_uint8(x: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
-    """(...) floats in `value_range` -> round(255 (x - low) / (high - low)), clipped; without a range, of the values' own."""
+    """(...) floats in `value_range` -> round(255 (x - low) / (high - low)), clipped; None: the values' own."""
     low, high = value_range or (float(x.min()), max(float(x.max()), float(x.min()) + 1e-12))
     return np.clip(np.rint((x - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
 
 
 def grid(images: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
-    """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged, pixels kept sharp."""
+    """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged (bicubic)."""
     n, h, w, c = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
-    sheet = np.full((rows * (h + _GAP) + _GAP, columns * (w + _GAP) + _GAP, c), _PAPER, np.uint8)
-    for k, image in enumerate(images):
-        top, left = (k // columns) * (h + _GAP) + _GAP, (k % columns) * (w + _GAP) + _GAP
-        sheet[top : top + h, left : left + w] = image
-    picture = Image.fromarray(sheet[..., 0] if c == 1 else sheet)
     factor = max(1, _SMALLEST // h)
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    size = (w * factor, h * factor)
+    across, down = size[0] + _GAP, size[1] + _GAP
+    mode, paper = ("L", _PAPER) if c == 1 else ("RGB", (_PAPER,) * 3)
+    sheet = Image.new(mode, (columns * across + _GAP, rows * down + _GAP), paper)
+    for k, image in enumerate(images):
+        tile = as_image(image).resize(size, Image.Resampling.BICUBIC)
+        sheet.paste(tile, ((k % columns) * across + _GAP, (k // columns) * down + _GAP))
+    return sheet
+
+
+def as_image(x: NDArray[np.uint8]) -> Image.Image:
+    """(H,W,1) or (H,W,3) -> a grey or RGB picture of that size."""
+    return Image.fromarray(x[..., 0] if x.shape[2] == 1 else x)
 
 
 def scatter(points: NDArray[Any], real: NDArray[Any] | None = None) -> Image.Image:

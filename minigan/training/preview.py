@@ -35,9 +35,7 @@ def preview(config: Config) -> Preview:
             shape = _shape(c.train.batch_size, layer.out_shape)
             rows.append((layer.name, type(layer).__name__, shape, f"{count:,}" if count else ""))
     weights = sum(np.asarray(a).nbytes for a in task.tensors().values())
-    batches = [
-        parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)
-    ]
+    batches = [parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)]
     task.step(batches, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

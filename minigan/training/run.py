@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigan import config as configs, rng
+from minigan import config as configs
+from minigan import rng
 from minigan.config import RANGES, Config
 from minigan.errors import ConfigError
 from minigan.tasks.gan import GAN

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from minigan import backends, config as configs, rng
+from minigan import backends, rng
+from minigan import config as configs
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import RANGES, Config
 from minigan.data import Batches, Dataset
@@ -109,9 +110,9 @@ def prepare(config: Config) -> Parts:
 def train(config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None) -> tuple[Path, bool]:
     """Trains into the folder `out` and returns it, and whether the run reached its end (False: interrupted).
 
-    With `resume` the run in `out` goes on from its newest checkpoint, bit for bit as if it had never stopped; `config` may
-    then differ in totals alone. Raises ConfigError, DataError, BackendError, CheckpointError before anything is written,
-    and NotFinite when a loss or gradient is.
+    With `resume` the run in `out` goes on from its newest checkpoint, bit for bit as if it had never stopped; `config`
+    may then differ in totals alone. Raises ConfigError, DataError, BackendError, CheckpointError before anything is
+    written, and NotFinite when a loss or gradient is.
     """
     return Trainer(config, out, resume, reporter or Silent()).run()
 
@@ -273,7 +274,7 @@ class Trainer:
         if fingerprint != self.parts.dataset.fingerprint:
             raise CheckpointError(
                 f"{saved.path} was trained on other data than {self.parts.dataset.name} now holds "
-                f"(fingerprint {fingerprint[:12]} against {self.parts.dataset.fingerprint[:12]}); give that data with --data"
+                f"(fingerprint {fingerprint[:12]} against {self.parts.dataset.fingerprint[:12]}); give --data PATH"
             )
         self.first, self.elapsed = saved.step, saved.meta["elapsed_s"]
         self.reporter.note(f"going on from {saved.path.name}")
@@ -340,7 +341,7 @@ def _refuse(out: Path, resume: bool) -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying; a second one is obeyed at once. Does nothing outside the main thread."""
+    """Collects SIGINT and SIGTERM instead of dying; a second one is obeyed. Outside the main thread: nothing."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
@@ -349,7 +350,7 @@ def _signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: Any) -> None:
         caught.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for s in before:
         signal.signal(s, note)
