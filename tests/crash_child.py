@@ -30,20 +30,20 @@ def announce(**content: Any) -> None:
     os.write(sys.stdout.fileno(), json.dumps(content).encode() + b"\n")
 
 
-def kill_at(folder: str, step: int, call: int, when: str) -> None:
-    """Save `step`; die by SIGKILL just before or after the `call`-th system call of the save, if it has so many."""
+def fatal(call: int, when: str, action: Callable[[], Any]) -> list[str]:
+    """Do `action` and list its system calls; die by SIGKILL just before or after the `call`-th, if it has so many."""
     calls: list[str] = []
 
     def wrapped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def boundary(*args: Any, **kwargs: Any) -> Any:
-            fatal = len(calls) == call
+            last = len(calls) == call
             calls.append(name)
-            if fatal and when == "before":
+            if last and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             if name == "write":
                 args = (args[0], args[1][:SHORT_WRITE])
             result = function(*args, **kwargs)
-            if fatal:
+            if last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
@@ -52,10 +52,15 @@ def kill_at(folder: str, step: int, call: int, when: str) -> None:
     originals = {name: getattr(os, name) for name in BOUNDARIES}
     for name, function in originals.items():
         setattr(os, name, wrapped(name, function))
-    checkpoint.save(Path(folder), step, state(step), meta(step), keep=2)
+    action()
     for name, function in originals.items():
         setattr(os, name, function)
-    announce(calls=calls)
+    return calls
+
+
+def kill_at(folder: str, step: int, call: int, when: str) -> None:
+    """Save `step`, and die at one of its system calls; see `fatal`."""
+    announce(calls=fatal(call, when, lambda: checkpoint.save(Path(folder), step, state(step), meta(step), keep=2)))
 
 
 def loop(folder: str) -> None:
@@ -108,8 +113,20 @@ def readonly(folder: str) -> None:
         announce(error=str(error), names=names, intact=[intact(where / name) for name in names])
 
 
-def training(folder: str, steps: int) -> None:
-    """Train a small GAN that saves every step, from the newest checkpoint when there is one."""
+def training(folder: str, steps: int, call: int = -1, when: str = "before") -> None:
+    """Train a small GAN that saves every step, from the newest checkpoint when there is one.
+
+    With `call` it dies within its first save; see `fatal`.
+    """
+    save = checkpoint.save
+
+    def fatal_save(*args: Any) -> Path:
+        checkpoint.save = save
+        announce(calls=fatal(call, when, lambda: save(*args)))
+        return args[0]
+
+    if call >= 0:
+        checkpoint.save = fatal_save
 
     class Announcer(Silent):
         def start(self, first: int, total: int) -> None:

@@ -1,7 +1,9 @@
 """SIGKILL at random moments of a run that saves every step: it always goes on, and ends where it would have ended."""
 
+import errno
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 from crash_server import Server
 from runs import assert_same, run, state, timeless
+
+from minigan.errors import CheckpointError
 
 KILL_SEED = 20_260_104
 FAR = 1_000_000
@@ -41,3 +45,54 @@ def test_random_kills_of_a_run(tmp_path: Path, server: Server, kills: int) -> No
     assert timeless(out) == timeless(whole)
     assert not [p for p in out.rglob("*") if p.name.endswith(".tmp")]
     assert_same(state(out), state(whole))
+
+
+def test_a_kill_within_a_save_of_a_run(tmp_path: Path, server: Server) -> None:
+    every = ("train.checkpoint_every=1", "train.log_every=1")
+    whole = run(tmp_path / "whole", "train.steps=4", *every)
+    start = run(tmp_path / "start", "train.steps=2", *every)
+    calls = server.result(job="training", folder=str(_copy(start, "none")), steps=3, call=10**6)["calls"]
+    assert {"write", "fsync", "replace"} <= set(calls)
+    for call in sorted({at for name in set(calls) for at in (calls.index(name), _last(calls, name))}):
+        for when in ("before", "after"):
+            out = _copy(start, f"{call}-{when}")
+            answers = list(server.ask(job="training", folder=str(out), steps=3, call=call, when=when))
+            assert answers[-1] == {"status": -signal.SIGKILL}, (call, when, answers)
+            done = call > calls.index("replace") or (calls[call] == "replace" and when == "after")
+            assert state(out).step == 2 + done, (call, when)
+            run(out, "train.steps=4", *every, resume=True)
+            assert_same(state(out), state(whole))
+            assert timeless(out) == timeless(whole)
+
+
+def _last(calls: list[str], name: str) -> int:
+    return len(calls) - 1 - calls[::-1].index(name)
+
+
+def _copy(run_folder: Path, name: str) -> Path:
+    return Path(shutil.copytree(run_folder, run_folder.with_name(name)))
+
+
+@pytest.mark.parametrize("written", [0, 3, 10, 40])
+def test_a_full_disk_stops_the_run_and_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    every = ("train.checkpoint_every=1", "train.log_every=1")
+    out = run(tmp_path / "run", "train.steps=3", *every)
+    write, count = os.write, iter(range(10**9))
+
+    def full(fd: int, data: bytes) -> int:
+        if next(count) >= written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(CheckpointError, match="free some space"):
+            run(out, "train.steps=50", *every, resume=True)
+    assert 3 <= state(out).step < 50
+    run(out, "train.steps=50", *every, resume=True)
+    whole = run(tmp_path / "whole", "train.steps=50", "train.log_every=1")
+    assert_same(state(out), state(whole))
+    assert timeless(out) == timeless(whole)
+    assert not [p for p in out.rglob("*") if p.name.endswith(".tmp")]

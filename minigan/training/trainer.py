@@ -157,6 +157,7 @@ class Trainer:
                     if self._enough(step):
                         break
                 self._save(step)
+                self._plot()
             finally:
                 stream.close()  # type: ignore[attr-defined]
                 self.reporter.stop()
@@ -175,6 +176,7 @@ class Trainer:
         before, after = self._epochs(step), self._epochs(step + 1)
         if after > before and after % c.grid_every == 0:
             self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
+            self._plot()
         if (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps:
             self._save(step + 1)
 
@@ -227,13 +229,15 @@ class Trainer:
         }
         tensors = {name: self.parts.ops.to_numpy(a) for name, a in self.task.tensors().items()}
         checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
-        if self.log.lines:
-            pictures.save(pictures.losses(self.log.lines), self.out / "losses.png")
 
     def _draw(self, z: Any, path: Path) -> None:
         if len(self.parts.dataset.shape) == 3 or self.parts.dataset.shape == (2,):
             x = self.task.samples(z, drawn_from(self.config))
             pictures.save(pictures.samples(x, RANGES[self.config.data.range]), path)
+
+    def _plot(self) -> None:
+        if self.log.lines:
+            pictures.save(pictures.losses(self.log.lines), self.out / "losses.png")
 
     def _finish(self) -> None:
         c = self.config

@@ -1,0 +1,228 @@
+"""Rows of the gradient table: layers, combinators, both presets' nets, and what the two players of a GAN minimise."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigan import config
+from minigan.losses import LOSSES
+from minigan.models.builders import make_nets
+from minigan.models.init import he
+from minigan.models.layers import (
+    MODES,
+    Activation,
+    AvgPool2x,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Embedding,
+    InstanceNorm,
+    LayerNorm,
+    Linear,
+    MinibatchStddev,
+    Reshape,
+    Upsample2x,
+)
+from minigan.models.net import Chain, Heads, Net, Residual, Skip
+from minigan.models.shapes import Act, Array, Shape
+from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
+from minigan.tasks.gan import GAN
+
+_EPS = 4e-6  # through many layers rounding weighs more than curvature, so a longer step than an op's is the sharper one
+_TANH, _LEAKY = Act("tanh"), Act("leaky_relu", 0.2)
+
+
+def _values(net: Net, g: Numbers) -> dict[str, Array]:
+    """Values of size 1 for every parameter: far from the small ones a run begins with, whose gradients vanish."""
+    out = {}
+    for layer in net.layers:
+        for key, (shape, init, fan_in, fan_out, decay) in layer.params.items():
+            near = 0.0 if decay else 0.1 * g.standard_normal(shape)  # biases and norms are not only 0 and 1
+            rule = he if decay else init
+            out[f"{layer.name}.{key}".removeprefix(f"{net.name}.")] = rule(g, shape, fan_in, fan_out) + near
+    return out
+
+
+class _Bound:
+    """The same net twice: in float64, and in complex128 for the complex step. Running statistics are not 0 and 1."""
+
+    def __init__(self, make: Callable[[], Net], at: Array):
+        self.nets = {}
+        for dtype in (np.float64, np.complex128):
+            net = make()
+            net.bind(ops, 0, dtype, at)
+            for view in net.state_layout.views(net.state).values():
+                ops.copyto(view, np.linspace(0.5, 1.5, view.size))
+            self.nets[np.dtype(dtype)] = net
+        self.real = self.nets[np.dtype(np.float64)]
+
+    def holding(self, dtype: Any, values: Sequence[Array]) -> Net:
+        """The net of that dtype, with these parameters, in the order of `_values`."""
+        net = self.nets[np.dtype(dtype)]
+        views = net.layout.views(net.p)
+        names = [f"{layer.name}.{key}" for layer in net.layers for key in layer.params]
+        for name, value in zip(names, values, strict=True):
+            ops.copyto(views[name], value)
+        return net
+
+
+def _gradients(net: Net) -> list[Array]:
+    """What was added to `dp`, which began at _BASE, in the order of `_values`."""
+    views = net.layout.views(net.dp)
+    return [views[f"{layer.name}.{key}"] - _BASE for layer in net.layers for key in layer.params]
+
+
+_BASE = 0.5
+Tree = Callable[[], Any]
+
+
+def _tree(
+    root: Tree, in_shape: Shape, mode: str = "frozen", batch: int = 4, labels: int = 0
+) -> Callable[[Numbers], Problem]:
+    """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it."""
+
+    def make(g: Numbers) -> Problem:
+        bound = _Bound(lambda: Net("t", root(), in_shape), clock())
+        drawn = g.integers(0, labels, (batch, *in_shape)).astype(np.int32) if labels else None
+        first = {} if labels else {"x": apart(g, batch, *in_shape)}
+
+        def split(inputs: tuple[Array, ...]) -> tuple[Net, Array]:
+            x, values = (drawn, inputs) if labels else (inputs[0], inputs[1:])
+            return bound.holding(inputs[0].dtype, values), x
+
+        def forward(*inputs: Array) -> Any:
+            net, x = split(inputs)
+            return net.forward(x, mode)[0]
+
+        def backward(dy: Any, *inputs: Array) -> list[Array | None]:
+            net, x = split(inputs)
+            _, ctx = net.forward(x, mode)
+            net.dp[...] = _BASE
+            dx = net.backward(dy, ctx)
+            return [*([] if labels else [dx]), *_gradients(net)]
+
+        return Problem(forward, backward, {**first, **_values(bound.real, g)})
+
+    return make
+
+
+def _conv(out: int, stride: int = 1) -> Conv2d:
+    return Conv2d(out, (3, 2), stride, act=_TANH)
+
+
+_LAYERS: dict[str, tuple[Tree, Shape]] = {
+    "Linear": (lambda: Linear(3, act=_LEAKY), (5,)),
+    "Linear.nobias": (lambda: Linear(3, bias=False), (5,)),
+    "Conv2d.same": (lambda: Conv2d(3, 5, 2, act=_LEAKY), (8, 6, 2)),
+    "Conv2d.pairs": (lambda: Conv2d(3, (3, 2), (1, 3), ((0, 2), (1, 0)), bias=False, act=_TANH), (6, 7, 2)),
+    "ConvTranspose2d.same": (lambda: ConvTranspose2d(3, 5, 2, act=_TANH), (4, 3, 2)),
+    "ConvTranspose2d.pairs": (lambda: ConvTranspose2d(2, (3, 4), (2, 1), ((1, 0), (0, 2)), act=_LEAKY), (3, 4, 3)),
+    "ConvTranspose2d.nobias": (lambda: ConvTranspose2d(2, 3, (2, 3), "valid", bias=False), (3, 2, 3)),
+    "LayerNorm": (lambda: LayerNorm(act=_TANH), (3, 2, 4)),
+    "InstanceNorm": (lambda: InstanceNorm(act=_TANH), (3, 4, 2)),
+    "Activation": (lambda: Activation(_LEAKY), (9,)),
+    "Dropout": (lambda: Dropout(0.4), (12,)),
+    "Reshape": (lambda: Reshape(2, -1), (3, 4)),
+    "Upsample2x": (Upsample2x, (2, 3, 2)),
+    "AvgPool2x": (AvgPool2x, (4, 2, 2)),
+    "MinibatchStddev": (lambda: MinibatchStddev(2), (2, 3, 2)),
+    "Chain": (lambda: Chain(Linear(4, act=_TANH), BatchNorm(act=_LEAKY), Linear(2)), (3,)),
+    "Residual.identity": (lambda: Residual(Chain(_conv(2), _conv(2))), (4, 4, 2)),
+    "Residual.skip": (lambda: Residual(Chain(_conv(4, 2), _conv(3)), Conv2d(3, 1, 2)), (4, 4, 2)),
+    "Skip": (lambda: Skip(_conv(3, 2), Chain(_conv(4), InstanceNorm()), Chain(Upsample2x(), _conv(2))), (4, 4, 2)),
+    "Heads": (lambda: Heads(Linear(4, act=_TANH), Linear(1), Chain(Linear(3, act=_LEAKY), Linear(2))), (3,)),
+}
+
+
+def _reduced(preset: str, **overrides: Any) -> config.Config:
+    """A preset's networks, narrow: the same layers, strides, padding and activations."""
+    narrow: dict[str, dict[str, Any]] = {
+        "mlp-mnist": {"z": 5, "widths_g": (6,), "widths_d": (6,)},
+        "dcgan-mnist": {"z": 4, "widths_g": (4, 3, 2), "widths_d": (3, 4)},
+    }
+    whole = config.load(preset)
+    return dataclasses.replace(whole, model=dataclasses.replace(whole.model, **narrow[preset]), **overrides)
+
+
+_SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1)}
+
+
+def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
+    """G (0) or D (1) of a preset."""
+    shape = _SHAPES[preset]
+    nets = make_nets(_reduced(preset).model, shape, 0.0, 0.0)
+    return _tree(lambda: make_nets(_reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
+
+
+def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
+    """What one player minimises, lambda ||theta||^2 included, as a function of all its parameters.
+
+    The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss is worked out from forward passes alone.
+    """
+
+    def make(g: Numbers) -> Problem:
+        preset, rate = "dcgan-mnist", 0.01
+        smoothing = 0.1 if LOSSES[loss].real.kind == "bce" else 0.0
+        regular = config.Optim(l2=rate)
+        words = _reduced(
+            preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
+        )
+        gan = GAN(words, ops, _SHAPES[preset])
+        gan.clock.array[:] = clock()
+
+        def made(which: int) -> Net:
+            return make_nets(words.model, gan.shape, rate, rate)[which]
+
+        pair = {name: _Bound(partial(made, i), gan.clock.array) for i, name in enumerate("gd")}
+        fixed = {name: _values(bound.real, g) for name, bound in pair.items()}
+        x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
+
+        def forward(*values: Array) -> Array:
+            dtype = values[0].dtype
+            held = {name: values if name == player else list(fixed[name].values()) for name in pair}
+            G, D = (pair[name].holding(dtype, held[name]) for name in "gd")
+            x_fake, _ = G.forward(z.astype(dtype), "frozen")
+            if player == "g":
+                fake, _ = D.forward(x_fake, "frozen")
+                return G.add_penalty(gan.loss.generator(ops, fake)[0])
+            real, _ = D.forward(x_real.astype(dtype), "frozen", call=0)
+            fake, _ = D.forward(x_fake, "frozen", call=1)
+            return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
+
+        def backward(dy: Array, *values: Array) -> list[Array]:
+            for name, net in gan.nets.items():
+                views = net.layout.views(net.p)
+                for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
+                    ops.copyto(views[f"{name}.{key}"], value)
+            if player == "g":
+                gan.g_step(z, update=False)
+            else:
+                gan.d_step(x_real, z, update=False)
+            views = gan.nets[player].layout.views(gan.nets[player].dp)
+            return [dy * views[f"{player}.{key}"] for key in fixed[player]]
+
+        return Problem(forward, backward, fixed[player])
+
+    return make
+
+
+def _kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
+    return Row(make, smooth=False, points=points, eps=_EPS)
+
+
+ROWS: dict[str, Row] = {
+    **{name: _kinked(_tree(root, shape), 16) for name, (root, shape) in _LAYERS.items()},
+    "Embedding": Row(_tree(lambda: Embedding(3, 4), (), labels=3), points=12),
+    **{f"BatchNorm.{mode}": Row(_tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
+    **{
+        f"net.{preset}.{name}.{mode}": _kinked(_net(preset, i, mode), 12)
+        for preset in _SHAPES
+        for i, name in enumerate("gd")
+        for mode in MODES
+    },
+    **{f"step.{loss}.{player}": _kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+}

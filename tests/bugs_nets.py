@@ -1,0 +1,663 @@
+"""Seeded bugs in layers, nets, the step, losses and updates; rows as in bugs_oracle.py."""
+
+Row = tuple[str, str, str, tuple[str, ...]]
+
+BUGS: dict[str, list[Row]] = {
+    "models/layers.py": [
+        (
+            "Linear forgets its activation in backward",
+            (
+                "        dy = self.ops.activation_backward(dy, y, self.act)\n"
+                "        if need_dw:\n"
+                "            self.ops.linear_wgrad"
+            ),
+            (
+                "        dy = self.ops.activation_backward(dy, y, None)\n"
+                "        if need_dw:\n"
+                "            self.ops.linear_wgrad"
+            ),
+            ("gradcheck: Linear",),
+        ),
+        (
+            "Linear's weight gradient reads half of x",
+            "self.ops.linear_wgrad(dy, x, self.dw, self.db)",
+            "self.ops.linear_wgrad(dy, 0.5 * x, self.dw, self.db)",
+            (
+                "gradcheck: Linear",
+                "wiring: d_gradient_is_that_of_its_loss",
+            ),
+        ),
+        (
+            "Linear writes gradients nobody wants",
+            ("        if need_dw:\n            self.ops.linear_wgrad"),
+            ("        if True:\n            self.ops.linear_wgrad"),
+            (
+                "wiring: g_step_leaves_d_bitwise",
+                "layers: need_dw_and_need_dx[Linear]",
+            ),
+        ),
+        (
+            "Conv2d's gradient takes the stride the wrong way round",
+            "self.ops.conv2d_wgrad(dy, x, self.dw, self.db, self.stride, self.padding)",
+            "self.ops.conv2d_wgrad(dy, x, self.dw, self.db, self.stride[::-1], self.padding)",
+            (
+                "gradcheck: Conv2d.pairs",
+                "layers: shapes[valid]",
+            ),
+        ),
+        (
+            "Conv2d loses its bias gradient",
+            "self.ops.conv2d_wgrad(dy, x, self.dw, self.db, self.stride",
+            "self.ops.conv2d_wgrad(dy, x, self.dw, None, self.stride",
+            (
+                "gradcheck: Conv2d.same",
+                "wiring: d_gradient_is_that_of_its_loss",
+            ),
+        ),
+        (
+            "Conv2d's data gradient twice",
+            "self.ops.conv2d_dgrad(dy, self.w, None, self.stride, self.padding, self.in_shape[:2])",
+            "self.ops.conv2d_dgrad(dy, self.w, None, self.stride, self.padding, self.in_shape[:2]) * 2",
+            (
+                "gradcheck: Conv2d.same",
+                "wiring: d_gradient_is_that_of_its_loss",
+            ),
+        ),
+        (
+            "ConvTranspose2d's gradient swaps the paddings",
+            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding)",
+            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding[::-1])",
+            (
+                "gradcheck: ConvTranspose2d.pairs",
+                "layers: shapes[transposed pairs]",
+            ),
+        ),
+        (
+            "ConvTranspose2d loses its bias gradient",
+            ("            if self.db is not None:\n                self.ops.bias_grad"),
+            ("            if self.db is None:\n                self.ops.bias_grad"),
+            (
+                "gradcheck: ConvTranspose2d.same",
+                "wiring: g_step_leaves_d_bitwise",
+            ),
+        ),
+        (
+            "ConvTranspose2d forgets the bottom padding",
+            "out = ((p - 1) * sh + self.kernel[0] - top - bottom,",
+            "out = ((p - 1) * sh + self.kernel[0] - top,",
+            (
+                "layers: shapes[transposed pairs]",
+                "layers: layers_refuse_what_does_not_fit[transposed to nothing]",
+            ),
+        ),
+        (
+            "BatchNorm's running backward differentiates batch statistics",
+            "self.ops.batchnorm_running_backward",
+            "self.ops.batchnorm_backward",
+            (
+                "gradcheck: BatchNorm.running",
+                "wiring: batchnorm_backward_matches_its_forward_in_every_mode",
+            ),
+        ),
+        (
+            "BatchNorm's batch backward holds statistics constant",
+            "return y, (x, mean, var, y, self.ops.batchnorm_backward)",
+            "return y, (x, mean, var, y, self.ops.batchnorm_running_backward)",
+            (
+                "gradcheck: BatchNorm.batch",
+                "wiring: batchnorm_backward_matches_its_forward_in_every_mode",
+            ),
+        ),
+        (
+            "BatchNorm's backward takes the running mean",
+            "return y, (x, mean, var, y, self.ops.batchnorm_backward)",
+            "return y, (x, self.mean, self.var, y, self.ops.batchnorm_backward)",
+            (
+                "gradcheck: BatchNorm.batch",
+                "wiring: batchnorm_backward_matches_its_forward_in_every_mode",
+            ),
+        ),
+        (
+            "frozen batchnorm moves its statistics",
+            'if how.mode == "batch":',
+            'if how.mode != "running":',
+            (
+                "wiring: d_step_leaves_g_bitwise",
+                "layers: batchnorm_modes",
+            ),
+        ),
+        (
+            "running statistics are not copied into the context",
+            "self.ops.scale(a, 1.0) for a in (self.mean, self.var)",
+            "a for a in (self.mean, self.var)",
+            ("layers: a_running_context_outlives_an_update_of_the_statistics",),
+        ),
+        (
+            "norms write gradients nobody wants",
+            ("    if need_dw:\n        return norm.dgamma"),
+            ("    if True:\n        return norm.dgamma"),
+            (
+                "wiring: g_step_leaves_d_bitwise",
+                "layers: need_dw_and_need_dx[BatchNorm]",
+            ),
+        ),
+        (
+            "LayerNorm forgets its activation in backward",
+            ("        dy = self.ops.activation_backward(dy, y, self.act)\n        return self.ops.layernorm_backward"),
+            ("        dy = self.ops.activation_backward(dy, y, None)\n        return self.ops.layernorm_backward"),
+            ("gradcheck: LayerNorm",),
+        ),
+        (
+            "InstanceNorm forgets its activation in backward",
+            (
+                "        dy = self.ops.activation_backward(dy, y, self.act)\n"
+                "        return self.ops.instancenorm_backward"
+            ),
+            ("        dy = self.ops.activation_backward(dy, y, None)\n        return self.ops.instancenorm_backward"),
+            ("gradcheck: InstanceNorm",),
+        ),
+        (
+            "Activation's backward reads dy for y",
+            "return self.ops.activation_backward(dy, ctx, self.act)",
+            "return self.ops.activation_backward(dy, dy, self.act)",
+            ("gradcheck: Activation",),
+        ),
+        (
+            "all passes of a sub-step drop the same",
+            "offset = self.stream | how.call",
+            "offset = self.stream",
+            (
+                "wiring: dropout_draws_anew_in_every_pass_and_step_and_the_same_in_its_backward",
+                "layers: dropout_draws_per_call_layer_and_tick_and_rests_in_running_mode",
+            ),
+        ),
+        (
+            "Dropout's backward passes everything",
+            "return dy if ctx is None else self.ops.dropout_backward(dy, self.rate, *ctx)",
+            "return dy if self.rate else self.ops.dropout_backward(dy, self.rate, *ctx)",
+            (
+                "gradcheck: Dropout",
+                "wiring: dropout_draws_anew_in_every_pass_and_step_and_the_same_in_its_backward",
+            ),
+        ),
+        (
+            "Reshape's backward mixes the pixels",
+            "return dy.reshape(dy.shape[0], *self.in_shape)",
+            'return dy.reshape(dy.shape[0], *self.in_shape, order="F")',
+            (
+                "gradcheck: Reshape",
+                "wiring: d_gradient_is_that_of_its_loss",
+            ),
+        ),
+        (
+            "Upsample2x's backward pools",
+            "return self.ops.upsample2x_backward(dy)",
+            "return self.ops.avgpool2x(dy)",
+            ("gradcheck: Upsample2x",),
+        ),
+        (
+            "AvgPool2x' backward copies",
+            "return self.ops.avgpool2x_backward(dy)",
+            "return self.ops.upsample2x(dy)",
+            ("gradcheck: AvgPool2x",),
+        ),
+        (
+            "MinibatchStddev's backward takes other groups",
+            "self.ops.minibatch_stddev_backward(dy, ctx, self.group, self.eps)",
+            "self.ops.minibatch_stddev_backward(dy, ctx, 1, self.eps)",
+            ("gradcheck: MinibatchStddev",),
+        ),
+        (
+            "Embedding's gradient twice",
+            "self.ops.embedding_backward(dy, ctx, self.dw)",
+            "self.ops.embedding_backward(2 * dy, ctx, self.dw)",
+            ("gradcheck: Embedding",),
+        ),
+    ],
+    "models/net.py": [
+        (
+            "Chain skips a layer too many",
+            "for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):",
+            "for i in reversed(range(0 if need_dx else self.first + 1, len(self.nodes))):",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: d_gradient_is_that_of_its_loss",
+                "layers: need_dw_and_need_dx[Chain]",
+            ),
+        ),
+        (
+            "Chain hands each layer the next one's context",
+            "dy = self.nodes[i].backward(dy, ctx[i],",
+            "dy = self.nodes[i].backward(dy, ctx[i - 1],",
+            (
+                "gradcheck: Chain",
+                "wiring: d_step_leaves_g_bitwise",
+                "layers: contexts_are_values[Chain]",
+            ),
+        ),
+        (
+            "Chain writes gradients nobody wants",
+            "need_dx or i > self.first, need_dw)",
+            "need_dx or i > self.first)",
+            (
+                "wiring: g_step_leaves_d_bitwise",
+                "layers: need_dw_and_need_dx[Chain]",
+            ),
+        ),
+        (
+            "Residual forgets the skip's gradient",
+            "return self.ops.axpby(1.0, a, 1.0, b) if need_dx else None",
+            "return self.ops.axpby(1.0, a, 0.0, b) if need_dx else None",
+            ("gradcheck: Residual.identity",),
+        ),
+        (
+            "Residual forgets the skip's parameters",
+            "b = self.skip.backward(dy, ctx[1], need_dx, need_dw)",
+            "b = self.skip.backward(dy, ctx[1], need_dx, False)",
+            ("gradcheck: Residual.skip",),
+        ),
+        (
+            "Skip forgets the way round",
+            "dh = self.ops.axpby(1.0, dh, 1.0, self.inner",
+            "dh = self.ops.axpby(0.0, dh, 1.0, self.inner",
+            ("gradcheck: Skip",),
+        ),
+        (
+            "Skip forgets the way through",
+            "dh = self.ops.axpby(1.0, dh, 1.0, self.inner",
+            "dh = self.ops.axpby(1.0, dh, 0.0, self.inner",
+            ("gradcheck: Skip",),
+        ),
+        (
+            "Heads gives both heads the first gradient",
+            "self.b.backward(dy[1], b,",
+            "self.b.backward(dy[0][:, :1] + 0 * dy[1], b,",
+            ("gradcheck: Heads",),
+        ),
+        (
+            "Heads forgets a head",
+            "1.0, self.a.backward(dy[0], a, True, need_dw), 1.0,",
+            "1.0, self.a.backward(dy[0], a, True, need_dw), 0.0,",
+            ("gradcheck: Heads",),
+        ),
+        (
+            "zero_grad forgets",
+            "self.dp[...] = 0",
+            "self.dp[...] = self.dp",
+            (
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "the penalty's gradient lost its 2",
+            "self.ops.add_scaled(2 * self.l2,",
+            "self.ops.add_scaled(self.l2,",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: d_gradient_is_that_of_its_loss",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "the penalty is not in the loss",
+            "self.ops.axpby(1.0, loss, self.l2,",
+            "self.ops.axpby(1.0, loss, 0.0,",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: the_recorded_losses_are_those_of_the_pass",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "initial values ignore the seed",
+            'rng.host(seed, f"init/{full}")',
+            'rng.host(0, f"init/{full}")',
+            ("layers: bind_is_a_function_of_seed_and_name",),
+        ),
+        (
+            "gradients of another shape are let through",
+            'expect(f"dy of {self.nodes[i].name}", dy, None, *self.nodes[i].out_shape)',
+            "dy = dy",
+            ("layers: inputs_modes_and_gradients_of_another_shape_are_refused",),
+        ),
+        (
+            "Chain works out data gradients nobody wants",
+            "need_dx or i > self.first, need_dw)",
+            "True, need_dw)",
+            ("layers: need_dx_false_skips_the_first_data_gradient",),
+        ),
+        (
+            "Chain returns a gradient nobody wants",
+            "return dy if need_dx else None",
+            "return dy",
+            ("layers: need_dx_false_returns_none[Chain without parameters]",),
+        ),
+    ],
+    "tasks/gan.py": [
+        (
+            "G's statistics move in the D step",
+            'x_fake, _ = G.forward(z, mode="frozen")',
+            "x_fake, _ = G.forward(z)",
+            ("wiring: d_step_leaves_g_bitwise",),
+        ),
+        (
+            "the fake pass drops like the real one",
+            "D.forward(x_fake, call=1)",
+            "D.forward(x_fake, call=0)",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+            ),
+        ),
+        (
+            "real and fake gradients swapped",
+            "loss, dreal, dfake = self.loss.critic(ops, real, fake)",
+            "loss, dfake, dreal = self.loss.critic(ops, real, fake)",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+            ),
+        ),
+        (
+            "D's gradient is zeroed between the passes",
+            "        D.backward(dfake, ctx_fake, need_dx=False)",
+            "        D.zero_grad(); D.backward(dfake, ctx_fake, need_dx=False)",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+            ),
+        ),
+        (
+            "D's gradient is not zeroed",
+            "        D.zero_grad()\n",
+            "",
+            ("wiring: real_and_fake_gradients_of_d_accumulate",),
+        ),
+        (
+            "the fake gradient goes through the real context",
+            "D.backward(dfake, ctx_fake, need_dx=False)",
+            "D.backward(dfake, ctx_real, need_dx=False)",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+            ),
+        ),
+        (
+            "the D step goes on into G (detach forgotten)",
+            "        D.backward(dfake, ctx_fake, need_dx=False)\n",
+            '        G.backward(D.backward(dfake, ctx_fake), G.forward(z, mode="frozen")[1], need_dx=False)\n',
+            ("wiring: d_step_leaves_g_bitwise",),
+        ),
+        (
+            "the D step updates G as well",
+            "            self.opt_d.step(ops, self.clock.array)\n",
+            "            self.opt_d.step(ops, self.clock.array); self.opt_g.step(ops, self.clock.array)\n",
+            ("wiring: d_step_leaves_g_bitwise",),
+        ),
+        (
+            "D's penalty gradient forgotten",
+            "        D.finish_gradients()\n",
+            "",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: d_gradient_is_that_of_its_loss",
+            ),
+        ),
+        (
+            "D's penalty is not in the loss",
+            "loss = D.add_penalty(loss)",
+            "loss = loss",
+            ("wiring: the_recorded_losses_are_those_of_the_pass",),
+        ),
+        (
+            "weights are clipped in G",
+            "ops.clip(D.p, self",
+            "ops.clip(G.p, self",
+            ("wiring: weight_clip_bounds_d_alone",),
+        ),
+        (
+            "D's guard forgotten",
+            "norm2 = self.opt_d.guard(ops, loss, self.clock.array)",
+            "norm2 = ops.sum_squares(D.dp); self.clock.array[-5:-1] = 1",
+            ("wiring: nan_in_a_batch_never_reaches_the_weights",),
+        ),
+        (
+            "G's gradient goes into D",
+            "dx_fake = D.backward(dfake, ctx_d, need_dw=False)",
+            "dx_fake = D.backward(dfake, ctx_d)",
+            ("wiring: g_step_leaves_d_bitwise",),
+        ),
+        (
+            "D's statistics move in the G step",
+            'fake, ctx_d = D.forward(x_fake, mode="frozen")',
+            "fake, ctx_d = D.forward(x_fake)",
+            ("wiring: g_step_leaves_d_bitwise",),
+        ),
+        (
+            "G's gradient is not zeroed",
+            "        G.zero_grad()\n",
+            "",
+            ("wiring: g_gradient_is_that_of_its_loss_through_d",),
+        ),
+        (
+            "the G step minimises D's view",
+            "loss, dfake = self.loss.generator(ops, fake)",
+            "loss, dfake = self.loss.generator(ops, fake); dfake = -dfake",
+            (
+                "gradcheck: step.minimax.g",
+                "wiring: g_gradient_is_that_of_its_loss_through_d",
+            ),
+        ),
+        (
+            "the G step updates D as well",
+            "            self.opt_g.step(ops, self.clock.array)\n",
+            "            self.opt_g.step(ops, self.clock.array); self.opt_d.step(ops, self.clock.array)\n",
+            ("wiring: g_step_leaves_d_bitwise",),
+        ),
+        (
+            "G's penalty gradient forgotten",
+            "        G.finish_gradients()\n",
+            "",
+            (
+                "gradcheck: step.minimax.g",
+                "wiring: g_gradient_is_that_of_its_loss_through_d",
+            ),
+        ),
+        (
+            "G learns from frozen statistics alone",
+            "x_fake, ctx_g = G.forward(z)\n",
+            'x_fake, ctx_g = G.forward(z, mode="frozen")\n',
+            ("wiring: g_step_leaves_d_bitwise",),
+        ),
+        (
+            "the average follows D",
+            'ops.ema_update(self.nets["ema"].state, G.state,',
+            'ops.ema_update(self.nets["ema"].state, self.nets["ema"].state,',
+            ("wiring: ema_follows_g",),
+        ),
+        (
+            "all sub-steps share a tick",
+            "tick = step * (self.config.train.n_critic + 1) + sub",
+            "tick = step * (self.config.train.n_critic + 1)",
+            ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
+        ),
+        (
+            "samples use the batch's statistics",
+            'net.forward(self.ops.asarray(padded), mode="running")',
+            'net.forward(self.ops.asarray(padded), mode="frozen")',
+            ("wiring: samples_do_not_depend_on_how_many_are_drawn",),
+        ),
+        (
+            "a replay updates D",
+            ("        if update:\n            self.opt_d"),
+            ("        if True:\n            self.opt_d"),
+            ("wiring: without_update_no_weight_moves",),
+        ),
+        (
+            "a replay updates G",
+            ("        if update:\n            self.opt_g"),
+            ("        if True:\n            self.opt_g"),
+            ("wiring: without_update_no_weight_moves",),
+        ),
+        (
+            "resume counts updates from 0",
+            "o.count = counters[name]",
+            "o.count = 0",
+            ("wiring: restore_puts_everything_back",),
+        ),
+    ],
+    "losses.py": [
+        (
+            "non-saturating is minimax",
+            '"non-saturating": Row(Term("bce", 1), Term("bce", 0), Term("bce", 1), True)',
+            '"non-saturating": Row(Term("bce", 1), Term("bce", 0), Term("minimax"), True)',
+            ("wiring: loss_values_and_slopes_by_hand",),
+        ),
+        (
+            "minimax maximises for G",
+            'Term("bce", 0), Term("minimax"), True)',
+            'Term("bce", 0), Term("bce", 0), True)',
+            ("wiring: loss_values_and_slopes_by_hand",),
+        ),
+        (
+            "hinge's fake margin on the wrong side",
+            'Row(Term("hinge", 1), Term("hinge", -1)',
+            'Row(Term("hinge", 1), Term("hinge", 1)',
+            ("wiring: the_recorded_losses_are_those_of_the_pass",),
+        ),
+        (
+            "wasserstein's critic turned round",
+            'Row(Term("linear", -1), Term("linear", 1), Term("linear", -1), False)',
+            'Row(Term("linear", 1), Term("linear", -1), Term("linear", -1), False)',
+            ("wiring: loss_values_and_slopes_by_hand",),
+        ),
+        (
+            "least squares' G wants 0",
+            'Term("mse", 0), Term("mse", 1), False)',
+            'Term("mse", 0), Term("mse", 0), False)',
+            ("wiring: loss_values_and_slopes_by_hand",),
+        ),
+        (
+            "smoothing on both sides",
+            "self.fake, self.generator_term, self.probability = row.fake,",
+            ("self.fake, self.generator_term, self.probability = Term(row.fake.kind, row.fake.target + smoothing),"),
+            ("wiring: loss_values_and_slopes_by_hand",),
+        ),
+        (
+            "the critic's loss counts fakes alone",
+            "return ops.axpby(1.0, loss_real, 1.0, loss_fake), dreal, dfake",
+            "return loss_fake, dreal, dfake",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: loss_values_and_slopes_by_hand",
+            ),
+        ),
+    ],
+    "optim.py": [
+        (
+            "bias correction counts from 0",
+            "t = self.config, self.count + 1",
+            "t = self.config, max(self.count, 1)",
+            ("layers: rates_count_updates_not_steps",),
+        ),
+        (
+            "decay touches biases and norms",
+            'if segment == "decay" else 0.0',
+            "if segment else 0.0",
+            ("layers: update_rules_by_hand[adam]",),
+        ),
+        (
+            "updates are not counted",
+            "self.count += 1",
+            "self.count += 0",
+            (
+                "wiring: d_step_leaves_g_bitwise",
+                "layers: update_rules_by_hand[adam]",
+            ),
+        ),
+        (
+            "the norm forgets the second net",
+            "norm2 = ops.axpby(1.0, norm2, 1.0,",
+            "norm2 = ops.axpby(1.0, norm2, 0.0,",
+            ("layers: one_optimizer_over_two_nets",),
+        ),
+        (
+            "NaN gradients are not looked for",
+            "ops.finite_flag(norm2, clock)",
+            "ops.finite_flag(loss, clock)",
+            ("layers: guard_clips_long_gradients_alone_and_sees_nan",),
+        ),
+        (
+            "each net gets the first net's slabs",
+            "kept = [self.slabs[net.name][s][part] for s in self.rule.slabs]",
+            "kept = [self.slabs[self.nets[0].name][s][: part.stop - part.start] for s in self.rule.slabs]",
+            ("layers: one_optimizer_over_two_nets",),
+        ),
+        (
+            "without a limit every gradient is clipped to 0",
+            'self.config.clip_norm or float("inf")',
+            "self.config.clip_norm",
+            ("wiring: the_clip_word_is_written_by_the_guard",),
+        ),
+    ],
+    "schedules.py": [
+        (
+            "stepwise cuts one step early",
+            "decay ** (step // every)",
+            "decay ** ((step + 1) // every)",
+            ("layers: schedules[step]",),
+        ),
+        (
+            "linear reaches 0, not the floor",
+            "return floor + (1 - floor) * max(0.0, 1 - step / horizon)",
+            "return max(0.0, 1 - step / horizon)",
+            ("layers: schedules[linear]",),
+        ),
+        (
+            "cosine has twice the period",
+            "math.cos(math.pi * min",
+            "math.cos(2 * math.pi * min",
+            ("layers: schedules[cosine]",),
+        ),
+    ],
+    "models/shapes.py": [
+        (
+            "same padding puts the odd row on top",
+            "out.append((total // 2, total - total // 2))",
+            "out.append((total - total // 2, total // 2))",
+            ("layers: same_padding_of_28_is_1_and_2",),
+        ),
+    ],
+    "rng.py": [
+        (
+            "all seeds draw alike",
+            "np.array([seed, key]",
+            "np.array([0, key]",
+            ("layers: bind_is_a_function_of_seed_and_name",),
+        ),
+        (
+            "what the host draws has a hidden state",
+            "    return np.random.Generator(\n",
+            "    return np.random.default_rng() or np.random.Generator(\n",
+            (
+                "wiring: a_step_is_a_function_of_the_seed",
+                "layers: bind_is_a_function_of_seed_and_name",
+            ),
+        ),
+    ],
+    "backends/proxies.py": [
+        (
+            "the pass is not noted",
+            'self._place["pass"] = which',
+            'self._place["pass"] = ""',
+            ("wiring: replay_names_net_layer_pass_op_and_tensor",),
+        ),
+        (
+            "what an op writes is not looked at",
+            'bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]',
+            "bad += []",
+            ("wiring: replay_names_the_backward_pass_and_what_it_wrote",),
+        ),
+    ],
+}

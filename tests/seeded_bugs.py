@@ -1,0 +1,43 @@
+"""The seeded bugs, and the list of them in docs/seeded-bugs.md, which this file writes when it is run."""
+
+from pathlib import Path
+
+import bugs_nets
+import bugs_oracle
+from seeding import Bug
+
+BUGS = [
+    Bug(what, file, *rest)
+    for part in (bugs_oracle, bugs_nets)
+    for file, rows in part.BUGS.items()
+    for what, *rest in rows
+]
+
+_HEAD = """\
+# Seeded bugs, and which check sees which
+
+A check that was never seen failing is not one. Each row is a bug that `tests/test_seeded_bugs.py` plants in the running
+code, and checks of the standing suite that must then fail (they may not be the only ones):
+
+- `gradcheck`: a row of `minigan gradcheck`, derivatives against differences and the complex step
+- `naive`: a row of `tests/cases.py`, the oracle against plain loops
+- `wiring`: a test of `tests/test_wiring.py`, the GAN step
+- `layers`: a test of `tests/test_layers.py`, layers, nets, optimizers
+
+This list is written by `python tests/seeded_bugs.py`; a test keeps it current.
+"""
+
+
+def document() -> str:
+    """The text of docs/seeded-bugs.md."""
+    lines, file = [_HEAD, f"{len(BUGS)} bugs."], ""
+    for bug in BUGS:
+        if bug.file != file:
+            file = bug.file
+            lines += ["", f"## minigan/{file}", "", "| in | bug | seen by |", "|---|---|---|"]
+        lines.append(f"| `{bug.place}` | {bug.what} | {'; '.join(bug.checks)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).resolve().parents[1] / "docs" / "seeded-bugs.md").write_text(document(), "utf-8")
