@@ -1,0 +1,1 @@
+"""The C++ sources as package data, so that an installed minigan can show them; files("minigan.csrc") finds them."""
