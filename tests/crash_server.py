@@ -1,17 +1,14 @@
 """Talking to crash_child.py."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import minigan
+from processes import PYTHON, environment
 
-PACKAGE_HOME = Path(minigan.__file__).parents[1]
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
@@ -35,15 +32,11 @@ class Server:
         return {key: value for answer in self.ask(**request) for key, value in answer.items()}
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PACKAGE_HOME), "OPENBLAS_NUM_THREADS": "1"}
-
-
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server for as long as the context is open."""
     with subprocess.Popen(
-        [sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+        [*PYTHON, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
     ) as process:
         yield Server(process)
         assert process.stdin

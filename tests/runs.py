@@ -14,6 +14,7 @@ from minigan.training.trainer import train
 # every state a run can have: dropout, batchnorm, momentum slabs, EMA, a schedule, two D steps, a partial last batch
 SMALL = (
     "model.family=dcgan",
+    "loss.name=non-saturating",
     "model.z=5",
     "model.widths_g=[6, 4]",
     "model.strides_g=[2, 2]",

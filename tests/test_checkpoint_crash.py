@@ -9,7 +9,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoint_cases import intact, names, put, refusal
-from crash_server import CHILD, Server, environment
+from crash_server import CHILD, Server
+from processes import PYTHON, environment
 from safetensors.numpy import save as to_safetensors
 
 from minigan.training import atomic, checkpoint
@@ -247,7 +247,7 @@ def in_own_tmpfs(folder: Path, size: str, **request: Any) -> list[dict[str, Any]
     if subprocess.run([*mounted, "true"], capture_output=True).returncode:
         pytest.skip("mounting a tmpfs in a namespace of one's own is not permitted here")
     done = subprocess.run(
-        [*mounted, sys.executable, CHILD],
+        [*mounted, *PYTHON, CHILD],
         input=json.dumps({**request, "folder": str(folder)}) + "\n",
         capture_output=True,
         text=True,

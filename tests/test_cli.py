@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from processes import PYTHON, environment
 from runs import SMALL, run
 
 from minigan import cli
@@ -250,9 +250,8 @@ def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_says_how_to_go_on(tmp_path: Path, number: int) -> None:
-    command = [sys.executable, "-m", "minigan", "train", *TINY, "--steps", "100000", "--out", "run"]
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+    command = [*PYTHON, "-m", "minigan", "train", *TINY, "--steps", "100000", "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         log = tmp_path / "run" / "log.jsonl"
         for _ in range(600):
             if log.exists() and log.stat().st_size:

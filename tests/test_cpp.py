@@ -1,15 +1,14 @@
 """The C++ kernels against float64 truth, float32 NumPy and each other, on every instruction set that runs here."""
 
 import inspect
-import os
 import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from processes import PYTHON, environment
 
 from minigan.backends import clock, oracle
 from minigan.errors import BackendError, ShapeError
@@ -288,8 +287,8 @@ def test_an_unknown_instruction_set_is_refused_by_name():
 
 def imported_under(isa: str | None) -> subprocess.CompletedProcess[str]:
     code = "from minigan.backends import cpp; from minigan import _cpp; print(_cpp.isa(), cpp._kernels.isa)"
-    env = {k: v for k, v in os.environ.items() if k != "MINIGAN_ISA"} | ({} if isa is None else {"MINIGAN_ISA": isa})
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    env = {k: v for k, v in environment().items() if k != "MINIGAN_ISA"} | ({} if isa is None else {"MINIGAN_ISA": isa})
+    return subprocess.run([*PYTHON, "-c", code], env=env, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(("forced", "used"), [(None, ISAS[0]), ("", ISAS[0]), *zip(ISAS, ISAS, strict=True)])
@@ -312,7 +311,7 @@ def test_baseline_is_always_there_and_last():
 
 def test_without_the_extension_the_import_says_what_to_do():
     code = "import sys; sys.modules['minigan._cpp'] = None; import minigan.backends.cpp"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([*PYTHON, "-c", code], env=environment(), capture_output=True, text=True, timeout=60)
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("minigan.errors.BackendError: the cpp backend needs"), run.stderr
     assert all(word in last for word in ("MINIGAN_NO_EXT", "pip install .", "pip install -e ."))

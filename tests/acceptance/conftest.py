@@ -1,10 +1,10 @@
 """What the acceptance runs share: minigan's commands, run as a user runs them."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
+from processes import PYTHON, environment
 
 
 @pytest.fixture(scope="session")
@@ -12,8 +12,8 @@ def minigan() -> Callable[..., None]:
     """Runs `python -m minigan ...`; a status other than 0 fails with what it printed."""
 
     def run(*words: object) -> None:
-        command = [sys.executable, "-m", "minigan", *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [*PYTHON, "-m", "minigan", *map(str, words)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
     return run
