@@ -15,6 +15,8 @@ from minigan.training.trainer import train
 SMALL = (
     "model.family=dcgan",
     "loss.name=non-saturating",
+    "g.lr=2e-4",
+    "d.lr=2e-4",
     "model.z=5",
     "model.widths_g=[6, 4]",
     "model.strides_g=[2, 2]",

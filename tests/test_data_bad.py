@@ -24,6 +24,7 @@ from datafiles import (
     png_claiming,
     zip_bytes,
 )
+from processes import PYTHON, environment
 
 from minigan import data
 from minigan.errors import ConfigError, DataError
@@ -276,9 +277,8 @@ def test_bombs_take_no_memory(tmp_path):
         files, name = CASES[case][0]
         write(tmp_path / str(i), files)
         names.append(str(tmp_path / str(i) / name))
-    done = subprocess.run(
-        [*PYTHON, "-c", MEASURE, *names], env=environment(), capture_output=True, text=True, check=False
-    )
+    command = [*PYTHON, "-c", MEASURE, *names]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) < 48 << 10, f"resident memory grew by {done.stdout} KiB"
 
