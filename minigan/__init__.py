@@ -7,19 +7,21 @@ x = minigan.load(run.path).sample(16, seed=0)
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["backends", "config", "gradcheck", "load", "train"]
+__all__ = ["backends", "config", "gradcheck", "layers", "load", "losses", "train"]
 
 if TYPE_CHECKING:
-    from minigan import backends, config
+    from minigan import backends, config, losses
     from minigan.api import gradcheck, load, train
+    from minigan.models import layers
 
 
 def __getattr__(name: str) -> Any:
     """The public names, imported when first used, so that `import minigan` is quick and needs no backend."""
-    if name in ("backends", "config"):
+    modules = {"backends": "backends", "config": "config", "layers": "models.layers", "losses": "losses"}
+    if name in modules:
         import importlib
 
-        return importlib.import_module(f"minigan.{name}")
+        return importlib.import_module(f"minigan.{modules[name]}")
     if name in __all__:
         from minigan import api
 

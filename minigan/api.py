@@ -25,4 +25,4 @@ def train(
     config = configs.load(config) if isinstance(config, str) else config
     folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
     path, _ = trainer.train(config, folder, resume, reporter)
-    return load(path)
+    return load(path, config.train.backend)

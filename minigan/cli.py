@@ -1,5 +1,6 @@
 """The command line. Every user's mistake ends in one line on standard error and exit status 2, nothing half-written."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -17,11 +18,25 @@ app = typer.Typer(
 )
 data_app = typer.Typer(invoke_without_command=True, help="Show the known data sets, or fetch one.")
 app.add_typer(data_app, name="data")
-out_console = Console(soft_wrap=True)
+
+
+class _Console(Console):
+    """Wide where no terminal says how wide; once its reader is gone it says nothing more, and the work goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+PIPE_COLUMNS = 140
+out_console = _Console()
 
 INTERRUPTED = 130
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
-Seed = Annotated[int, typer.Option(help="The same seed draws the same z.", min=0)]
+Seed = Annotated[int, typer.Option(help="The same seed draws the same z.", min=0, max=2**64 - 1)]
 
 
 def main() -> NoReturn:
@@ -34,6 +49,8 @@ def main() -> NoReturn:
         _fail(str(e), 1)
     except MiniganError as e:
         _fail(str(e), 2)
+    except MemoryError as e:
+        _fail(f"there is not enough memory ({e}); ask for less at a time", 2)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except Exception as e:
@@ -68,6 +85,7 @@ def train(
     from minigan.progress import reporter
     from minigan.training import preview, trainer
 
+    sys.path.insert(0, "")  # a user's own module:function lies where the user is; sample and the rest import none
     if epochs and steps:
         raise ConfigError("--epochs and --steps are both totals; give one of them")
     given: dict[str, Any] = {
@@ -82,12 +100,10 @@ def train(
     if resume:
         if out is None:
             raise ConfigError("--resume needs --out RUN, the run to go on with")
-        config = trainer.recorded(out)
-        if preset and preset != config.preset:
-            raise ConfigError(
-                f"--resume goes on with a run of preset {config.preset!r}, not {preset!r}; leave PRESET out"
-            )
-        config = configs.from_dict(config.to_dict(), str(out), overrides)
+        recorded = trainer.recorded(out)
+        config = configs.from_dict(recorded.to_dict(), str(out), overrides)
+        if preset and (different := trainer.unlike(recorded, configs.load(preset, overrides))):
+            raise ConfigError(f"{out} is not as {preset} says: {', '.join(different)}; leave PRESET out to go on")
     else:
         config = configs.load(preset or "digits", overrides)
         out = out or trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
@@ -98,7 +114,7 @@ def train(
     if not done:
         out_console.print(f"interrupted and saved; go on with: minigan train --resume --out {folder}")
         raise typer.Exit(INTERRUPTED)
-    out_console.print(f"done: {folder} (samples.png, losses.png, log.jsonl, checkpoints/)")
+    out_console.print(f"done: {folder} ({', '.join(sorted(p.name for p in folder.iterdir()))})")
 
 
 def _show_preview(p: Any) -> None:

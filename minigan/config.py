@@ -79,7 +79,7 @@ class Optim:
     """One network's optimizer: section [g] is G's and [d] is D's."""
 
     rule: str = key("adam", "update rule", choices=("adam", "sgd", "rmsprop"))
-    lr: float = key(2e-4, "learning rate", 0.0)
+    lr: float = key(2e-4, "learning rate", 0.0, 1e6)
     beta1: float = key(0.5, "adam: decay of the mean gradient", 0.0, 0.999999)
     beta2: float = key(0.999, "adam: decay of the mean squared gradient", 0.0, 0.9999999)
     eps: float = key(1e-8, "adam, rmsprop: added to the denominator", 0.0)
@@ -152,7 +152,8 @@ SECTIONS: dict[str, Any] = {"data": Data, "model": Model, "loss": Loss, "g": Opt
 
 
 def _toml(value: Any) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON allows and TOML does not
 
 
 def presets() -> list[str]:
@@ -204,7 +205,9 @@ def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] 
         tables.setdefault(section, {})[name] = value
     name = tables.pop("preset", where)
     for section in tables:
-        if section not in SECTIONS or not isinstance(tables[section], dict):
+        if section in SECTIONS and not isinstance(tables[section], dict):
+            raise ConfigError(f"{where}: {section} = {tables[section]!r} must be a table of keys; write [{section}]")
+        if section not in SECTIONS:
             raise ConfigError(f"{where}: section [{section}] is unknown; {nearest(section, SECTIONS)}")
     parts = {s: _section(where, s, kind, tables.get(s, {})) for s, kind in SECTIONS.items()}
     return _resolve(Config(str(name), **parts))
@@ -247,6 +250,8 @@ def _value(name: str, f: Any, value: Any) -> Any:
         value = float(value) if good else value
     else:
         good, kind = type(value) is type(default), "a whole number" if isinstance(default, int) else "a word in quotes"
+        if isinstance(value, str) and value.encode("utf-8", "ignore").decode() != value:
+            raise ConfigError(f"{name} = {value!r}: is not valid Unicode; rename the file")
     if not good:
         raise ConfigError(f"{name} = {value!r}: expected {kind}, as {default!r}")
     if "choices" in tags and value not in tags["choices"]:
@@ -268,6 +273,8 @@ def _resolve(config: Config) -> Config:
             f"data.range = {config.data.range!r} does not fit model.output = {config.model.output!r}, whose values "
             f"lie in {fitting}; give data.range = 'auto'"
         )
+    if config.loss.name == "wasserstein" and not config.train.weight_clip:
+        raise ConfigError("loss.name wasserstein needs a bounded D: give train.weight_clip, 0.01 in its paper")
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):

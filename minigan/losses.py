@@ -67,8 +67,20 @@ class Loss:
 
 
 def make_loss(name: str, smoothing: float) -> Any:
-    """A loss by its name in LOSSES, or the user's own as "module:function", called with `smoothing`."""
-    return plugin(name)(smoothing) if ":" in name else Loss(name, smoothing)
+    """A loss by its name in LOSSES, or the user's own as "module:function".
+
+    The function is called with `smoothing` and gives an object like Loss: critic(ops, real, fake) -> loss, dreal,
+    dfake; generator(ops, fake) -> loss, dfake; probability, whether D's sigmoid is what a log shows.
+    """
+    if ":" not in name:
+        return Loss(name, smoothing)
+    loss = called(name, smoothing)
+    missing = [word for word in ("critic", "generator", "probability") if not hasattr(loss, word)]
+    if missing:
+        raise ConfigError(
+            f"loss.name {name!r} made a {type(loss).__name__} without {', '.join(missing)}; see losses.Loss"
+        )
+    return loss
 
 
 def plugin(name: str) -> Any:
@@ -76,5 +88,15 @@ def plugin(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as e:
-        raise ConfigError(f"{name!r} cannot be imported ({e}); give module:function of an importable module") from e
+    except Exception as e:  # whatever the user's module raises while it is imported
+        raise ConfigError(
+            f"{name!r} cannot be imported ({type(e).__name__}: {e}); give module:function, its folder on PYTHONPATH"
+        ) from e
+
+
+def called(name: str, *args: Any) -> Any:
+    """What the user's "module:function" makes of `args`. Raises ConfigError when it does not take them."""
+    try:
+        return plugin(name)(*args)
+    except TypeError as e:
+        raise ConfigError(f"{name!r} cannot be called with {len(args)} arguments ({e}); see the docs of its key") from e

@@ -78,7 +78,7 @@ class Clock:
         self.ops, self.seed, self.dtype = ops, seed, dtype
         self.array = ops.zeros((WORDS,), dtype)
 
-    def set(self, tick: int, step: int, optimizers: Sequence[Optimizer]) -> None:
-        """Copies seed, tick and the optimizers' rates; the words that kernels write are left alone."""
-        words = host_words(self.seed, tick, [o.rates(step) for o in optimizers], self.dtype)
+    def set(self, tick: int, step: int, optimizers: Sequence[Optimizer], ema: float = 0.0) -> None:
+        """Copies seed, tick, the optimizers' rates and the EMA's decay; the words that kernels write are left alone."""
+        words = host_words(self.seed, tick, [o.rates(step) for o in optimizers], self.dtype, ema)
         self.ops.copyto(self.array[:HOST_WORDS], words)

@@ -7,6 +7,8 @@ import numpy as np
 from compare import Args
 from draws import Draw
 
+from minigan.backends.clock import EMA
+
 
 def linear(d: Draw) -> Args:
     i, o = d.channels(), d.channels()
@@ -210,7 +212,9 @@ def mix(d: Draw) -> Args:
 
 def ema(d: Draw) -> Args:
     state, p, decay = mix(d)
-    return state, p, d.clock(), decay
+    clock = d.clock()
+    clock[EMA] = decay
+    return state, p, clock
 
 
 def finite_flag(d: Draw) -> Args:

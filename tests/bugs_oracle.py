@@ -717,8 +717,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the average keeps 1 - decay",
-            "state *= state.dtype.type(decay)",
-            "state *= state.dtype.type(1 - decay)",
+            "    state *= decay",
+            "    state *= 1 - decay",
             (
                 "naive: ema_update",
                 "wiring: ema_follows_g",

@@ -178,7 +178,7 @@ ROWS = (
     ),
     Row("sgd_step", drawn.slabs(3, 0.9), SAME, "... | ... | ... | - | - | - | -", (0, 2), True),
     Row("rmsprop_step", drawn.slabs(3, 0.9, 1e-8), SAME, "... | ... | ... | - | - | - | - | -", (0, 2), True),
-    Row("ema_update", drawn.ema, K2, "... | ... | - | -", (0,)),
+    Row("ema_update", drawn.ema, K2, "... | ... | -", (0,)),
     Row("finite_flag", drawn.finite_flag, SAME, "- | -", (1,)),
     Row("clip_scale", drawn.clip_scale, within(_ulps(4)), "- | - | - | -", (2,)),
 )  # fmt: skip

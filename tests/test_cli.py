@@ -187,6 +187,14 @@ MISTAKES = {
     "unknown preset": (["train", "digit"], ("'digit'", "did you mean 'digits'?")),
     "unknown key": (["train", "--set", "g.learning_rate=1"], ("g.learning_rate", "no such key")),
     "unknown section": (["train", "--set", "q.lr=1"], ("q.lr", "did you mean")),
+    "a table needed": (["train", "flat.toml"], ("neither",)),
+    "seed beyond 64 bits": (["sample", ".", "--seed", "99999999999999999999"], ("--seed",)),
+    "own loss without a module": (["train", "--set", "loss.name=:foo"], (":foo", "cannot be imported")),
+    "own family that is not there": (["train", "--set", "model.family=nowhere:nets"], ("nowhere:nets", "PYTHONPATH")),
+    "unbounded critic": (["train", "--set", "loss.name=wasserstein"], ("train.weight_clip",)),
+    "toys under tanh": (["train", "--data", "ring8"], ("vectors", "model.output=none")),
+    "more than memory": (["train", "--set", "model.widths_g=[1000000000000]"], ("memory",)),
+    "not Unicode": (["train", "--data", "caf\udce9"], ("Unicode",)),
     "no value": (["train", "--set", "g.lr"], ("section.key=value",)),
     "ill-typed": (["train", "--set", "g.lr=fast"], ("g.lr = 'fast'", "a number")),
     "out of bounds": (["train", "--set", "model.z=0"], ("model.z = 0", "at least 1")),
@@ -246,6 +254,61 @@ def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Pat
         (tmp_path / "bad.toml").write_text(text)
         ended = minigan("train", "bad.toml")
         assert ended.status == 2 and word in ended.err and "bad.toml" in ended.err + " bad.toml", ended.err
+
+
+OWN = """
+from minigan.losses import Loss
+from minigan.models.layers import Linear, Reshape
+from minigan.models.net import Chain
+
+def nets(model, shape):
+    size = shape[0] * shape[1] * shape[2]
+    return Chain(Linear(size), Reshape(*shape)), Chain(Reshape(-1), Linear(1))
+
+def loss(smoothing):
+    return Loss("least-squares")
+
+def lacking(smoothing):
+    return 3
+
+def few():
+    return None
+"""
+
+
+def test_own_networks_and_losses(
+    minigan: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    (tmp_path / "mine.py").write_text(OWN)
+    own = ["--set", "model.family=mine:nets", "--set", "model.output=none", "--set", "data.range=-1..1"]
+    done = minigan("train", *own, "--set", "loss.name=mine:loss", "--steps", "3", "--out", "run")
+    assert done.status == 0, done.err
+    assert minigan("sample", "run").status == 0
+    for name, words in (("mine:lacking", "critic"), ("mine:few", "arguments"), ("mine:none", "cannot be imported")):
+        ended = minigan("train", "--set", f"loss.name={name}", "--steps", "3", "--out", "other")
+        assert ended.status == 2 and words in ended.err and not (tmp_path / "other").exists(), ended.err
+    ended = minigan("train", "--set", "model.family=mine:loss", "--steps", "3", "--out", "other")
+    assert ended.status == 2 and "arguments" in ended.err
+
+
+def test_resume_takes_the_preset_again_or_refuses_another(minigan: Callable[..., Result]) -> None:
+    assert minigan("train", "digits", *TINY, "--steps", "2", "--out", "run").status == 0
+    assert minigan("train", "digits", *TINY, "--steps", "4", "--out", "run", "--resume").status == 0
+    ended = minigan("train", "digits", "--steps", "6", "--out", "run", "--resume")
+    assert ended.status == 2 and "model.family" in ended.err and "leave PRESET out" in ended.err
+
+
+def test_a_closed_pipe_does_not_end_training(tmp_path: Path) -> None:
+    command = [*PYTHON, "-m", "minigan", "train", *TINY, "--steps", "60", "--out", "run"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr and process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 0 and err == "", err
+    assert checkpoint.load(checkpoint.resolve(tmp_path / "run")).step == 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "progress": "",
     "cli": f"{_TRAINING} evaluate study progress",
     "__main__": "cli",
-    "": "api config",
+    "": "api config losses models.layers",
 }
 LOADS = {"", "api", "cli", "training", "evaluate", "study"}  # may call backends.load and backends.choose
 

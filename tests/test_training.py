@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from runs import assert_same, run, small, state, timeless
 
+import minigan
 from minigan import config as configs
 from minigan.backends.proxies import NotFinite
 from minigan.errors import CheckpointError, ConfigError
@@ -247,6 +248,8 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
     now = iter(np.arange(0, 1e6, 0.5))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(now)))
     t = Trainer(small("train.steps=5"), tmp_path / "run", False, Silent())
+    t.out.mkdir()
+    t._create()
     t.began, t.mark = 0.0, (0.0, 0)
     record = dict.fromkeys(("loss_d", "loss_g", "d_real", "d_fake", "grad_norm2_d", "grad_norm2_g"), np.float32(1))
     now_before = float(next(now)) + 0.5
@@ -258,3 +261,73 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
 def test_every_resumable_key_changes_no_number(tmp_path: Path) -> None:
     keys = {f.name for kind in configs.SECTIONS.values() for f in dataclasses.fields(kind) if f.metadata["resumable"]}
     assert keys == {"name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep"}
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=2")
+
+    class Second(Silent):
+        def step(self, step: int) -> None:
+            if step == 3:
+                refused(lambda: run(out, "train.steps=9", resume=True), CheckpointError, "another process")
+                seen.append(step)
+
+    seen: list[int] = []
+    trainer.train(small("train.steps=4"), out, True, Second())
+    assert seen == [3] and state(out).step == 4
+
+
+def test_totals_behind_the_run_are_refused(whole: Path) -> None:
+    refused(lambda: run(whole, "train.steps=10", resume=True), ConfigError, "step 200 already", "total")
+
+
+def test_weights_that_overflow_are_not_saved(tmp_path: Path) -> None:
+    """Gradients may be finite and the update infinite."""
+    t = Trainer(small("train.steps=1"), tmp_path / "run", False, Silent())
+    step = t.task.step
+
+    def overflowing(batches: Any, k: int) -> Any:
+        record = step(batches, k)
+        t.task.G.p[0] = np.inf
+        return record
+
+    t.task.step = overflowing  # type: ignore[method-assign]
+    with pytest.raises(NotFinite, match=r"stopped at step 1: g/g\.0\.w is not finite"):
+        t.run()
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints") is None
+
+
+def test_vectors_need_an_output_without_bounds(tmp_path: Path) -> None:
+    config = configs.load("digits", ["data.name=ring8", "train.backend=numpy"])
+    refused(lambda: trainer.train(config, tmp_path / "run"), ConfigError, "vectors", "model.output=none")
+
+
+def test_cautions_are_said(tmp_path: Path) -> None:
+    notes = Notes()
+    config = small("train.steps=3", "loss.name=hinge", "g.horizon=2")
+    trainer.train(config, tmp_path / "run", reporter=notes)
+    assert any("g.horizon" in text for text in notes.notes), notes.notes
+    assert any("raw outputs" in text for text in notes.notes), notes.notes
+
+
+def test_configurations_made_by_hand_are_checked_too(tmp_path: Path) -> None:
+    config = configs.Config(train=configs.Train(steps=-1))
+    refused(lambda: trainer.train(config, tmp_path / "run"), ConfigError, "train.steps", "at least 0")
+    minigan.train(configs.Config(train=configs.Train(steps=2, backend="numpy")), tmp_path / "run")
+    assert state(tmp_path / "run").step == 2
+
+
+def test_the_average_warms_up(tmp_path: Path) -> None:
+    """After 20 steps with decay 0.999 the average has all but forgotten the initial values."""
+    out = run(tmp_path / "run", "train.steps=20", "train.ema=0.999")
+    saved = state(out).tensors
+    first = Trainer(small("train.steps=1"), tmp_path / "first", False, Silent()).task.G.tensors()
+    for name in ("g.0.w", "g.3.w"):
+        moved = np.abs(saved[f"g/{name}"] - first[name]).mean()
+        assert np.abs(saved[f"ema/{name}"] - first[name]).mean() > 0.3 * moved
+
+
+def test_images_without_bounds_sample_the_same_bits_whatever_n(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=2", "model.output=none")
+    one, many = (minigan.load(out).sample(n, seed=1, dtype="uint8") for n in (1, 70))
+    assert one.tobytes() == many[:1].tobytes()

@@ -282,6 +282,7 @@ def test_gradient_norm_clipping_shortens_the_step() -> None:
 
 def test_ema_follows_g() -> None:
     gan = make(ema=0.75)
+    gan.opt_g.count = 1000  # past the warm-up
     before = {k: a.copy() for k, a in gan.nets["ema"].tensors().items()}
     gan.step([batch()], 0)
     for key, now in gan.G.tensors().items():

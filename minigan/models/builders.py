@@ -80,20 +80,19 @@ def _output(model: Model) -> Any:
 FAMILIES = {"mlp": mlp, "dcgan": dcgan}
 
 
-def build(model: Model, shape: Shape, family: Any = None) -> tuple[Any, Any]:
-    """The roots of G and D for items of `shape`; `family` is a user's own builder.
+def make_nets(model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None) -> tuple[Net, Net]:
+    """G and D, unbound; `family` is a user's own builder (model, item shape) -> roots of G and D.
 
-    Raises ConfigError when the two do not fit: G must make items, D must give one number.
+    Raises ConfigError on an unknown family, ShapeError when G does not make items of `shape` or D does not give one
+    number.
     """
     if family is None and model.family not in FAMILIES:
         near = nearest(model.family, FAMILIES)
         raise ConfigError(f"model.family {model.family!r} is unknown; {near}, or module:function")
-    return (family or FAMILIES[model.family])(model, shape)
-
-
-def make_nets(model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None) -> tuple[Net, Net]:
-    """G and D, unbound. Raises ShapeError when G does not make items of `shape` or D does not give one number."""
-    root_g, root_d = build(model, shape, family)
+    roots = (family or FAMILIES[model.family])(model, shape)
+    if not isinstance(roots, tuple) or len(roots) != 2:
+        raise ConfigError(f"model.family {model.family!r} made {type(roots).__name__}, expected the roots (G, D)")
+    root_g, root_d = roots
     g, d = Net("g", root_g, (model.z,), l2_g), Net("d", root_d, shape, l2_d)
     if g.out_shape != tuple(shape) or d.out_shape != (1,):
         raise ShapeError(f"G makes {g.out_shape} and D gives {d.out_shape}, expected {tuple(shape)} and (1,)")

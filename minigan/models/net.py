@@ -229,7 +229,7 @@ class Net:
 
     def use(self, ops: Any) -> None:
         """Runs on `ops` from now on: a backend, or a proxy around it (backends/proxies.py)."""
-        self.ops = ops
+        self.ops = ops.named(self.name) if hasattr(ops, "named") else ops
         for node in nodes(self.root):
             node.ops = ops.named(getattr(node, "name", self.name)) if hasattr(ops, "named") else ops
 

@@ -5,6 +5,7 @@ g_step: a generated batch through D into G; G learns to fool D; D is not touched
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from minigan import rng
 from minigan.backends.clock import BAD
 from minigan.config import Config
-from minigan.losses import make_loss, plugin
+from minigan.losses import called, make_loss
 from minigan.models.builders import make_nets
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
@@ -29,7 +30,7 @@ class GAN:
         self.config, self.ops, self.shape = config, ops, tuple(shape)
         self.dtype = np.dtype(config.train.dtype)
         seed, model = config.train.seed, config.model
-        family = plugin(model.family) if ":" in model.family else None
+        family = partial(called, model.family) if ":" in model.family else None
         self.clock = Clock(ops, seed, self.dtype)
         self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family)
         self.nets: dict[str, Net] = {"g": self.G, "d": self.D}
@@ -96,8 +97,8 @@ class GAN:
         if update:
             self.opt_g.step(ops, self.clock.array)
             if "ema" in self.nets:
-                ops.ema_update(self.nets["ema"].p, G.p, self.clock.array, self.config.train.ema)
-                ops.ema_update(self.nets["ema"].state, G.state, self.clock.array, self.config.train.ema)
+                ops.ema_update(self.nets["ema"].p, G.p, self.clock.array)
+                ops.ema_update(self.nets["ema"].state, G.state, self.clock.array)
         return {"loss_g": loss, "grad_norm2_g": norm2}
 
     def bad(self) -> bool:
@@ -142,8 +143,13 @@ class GAN:
 
     def _tick(self, step: int, sub: int) -> int:
         tick = step * (self.config.train.n_critic + 1) + sub
-        self.clock.set(tick, step, [self.opt_d, self.opt_g])
+        self.clock.set(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
         return tick
+
+    def _ema_decay(self) -> float:
+        """min(train.ema, (1 + t) / (10 + t)) after t updates of G, so that initial values are soon forgotten."""
+        t = self.opt_g.count
+        return min(self.config.train.ema, (1 + t) / (10 + t))
 
     def _z(self, stream: str, tick: int, n: int) -> Array:
         model = self.config.model

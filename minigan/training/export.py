@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.config import RANGES
 from minigan.errors import CheckpointError, ConfigError
 from minigan.training import pictures
 from minigan.training.atomic import atomic_bytes, reported
@@ -17,13 +16,13 @@ def samples(run: Run, n: int, seed: int, out: Path) -> None:
 
     Raises ConfigError on another suffix, CheckpointError when the disk refuses.
     """
-    if out.suffix not in _WRITERS:
+    if out.suffix.lower() not in _WRITERS:
         raise ConfigError(f"--out {str(out)!r}: give a .png (grid), a .npy (array) or a folder without a suffix")
-    _WRITERS[out.suffix](run, n, seed, out)
+    _WRITERS[out.suffix.lower()](run, n, seed, out)
 
 
 def _png(run: Run, n: int, seed: int, out: Path) -> None:
-    pictures.save(pictures.samples(run.sample(n, seed), RANGES[run.config.data.range]), out)
+    pictures.save(pictures.samples(run.sample(n, seed), run.picture_range), out)
 
 
 def _npy(run: Run, n: int, seed: int, out: Path) -> None:
@@ -50,13 +49,13 @@ _WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".np
 
 def walk(run: Run, seed: int, out: Path) -> None:
     """A walk through z: .gif loops, .png shows a row per leg. Raises ConfigError on another suffix."""
-    if out.suffix not in (".gif", ".png"):
+    if out.suffix.lower() not in (".gif", ".png"):
         raise ConfigError(f"--out {str(out)!r}: give a .gif or a .png")
     if len(run.shape) != 3:
         raise ConfigError(f"samples of shape {run.shape} are no images, so there is no picture of a walk")
     frames = run.interpolate(seed)
     flat = frames.reshape(-1, *run.shape)
-    if out.suffix == ".png":
+    if out.suffix.lower() == ".png":
         pictures.save(pictures.grid(flat, columns=frames.shape[1]), out)
     else:
         pictures.save_gif([pictures.grid(image[None]) for image in flat], out)

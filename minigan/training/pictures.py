@@ -18,9 +18,9 @@ _PAPER = 40  # the grey between images
 FRAME_MS = 60
 
 
-def to_uint8(x: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[np.uint8]:
-    """(...) floats in `value_range` -> round(255 (x - low) / (high - low)), clipped; None: the values' own."""
-    low, high = value_range or (float(x.min()), max(float(x.max()), float(x.min()) + 1e-12))
+def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """(...) floats in `value_range` -> round(255 (x - low) / (high - low)), clipped"""
+    low, high = value_range
     return np.clip(np.rint((x - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
 
 
@@ -45,14 +45,11 @@ def as_image(x: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(x[..., 0] if x.shape[2] == 1 else x)
 
 
-def scatter(points: NDArray[Any], real: NDArray[Any] | None = None) -> Image.Image:
-    """(N,2) points as a plot, on top of real ones in grey when given."""
+def scatter(points: NDArray[Any]) -> Image.Image:
+    """(N,2) points as a plot."""
     figure, axes = _figure(5, 5)
-    if real is not None:
-        axes.scatter(real[:, 0], real[:, 1], s=6, color="0.75", label="real")
-    axes.scatter(points[:, 0], points[:, 1], s=6, color="tab:red", label="generated")
+    axes.scatter(points[:, 0], points[:, 1], s=6)
     axes.set_aspect("equal")
-    axes.legend(loc="upper right")
     return _drawn(figure)
 
 
@@ -74,7 +71,7 @@ LABELS = {"loss_d": "loss of D", "loss_g": "loss of G", "d_real": "mean D(x)", "
 
 def samples(x: NDArray[Any], value_range: tuple[float, float] | None) -> Image.Image:
     """What a generator made: images as a grid, 2-D points as a plot. Raises ConfigError for other vectors."""
-    if x.ndim == 4:
+    if x.ndim == 4 and value_range:
         return grid(to_uint8(x, value_range))
     if x.shape[1:] == (2,):
         return scatter(x)

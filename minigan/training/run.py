@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from minigan import config as configs
 from minigan import rng
-from minigan.config import RANGES, Config
+from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, pictures
@@ -16,20 +16,28 @@ from minigan.training.trainer import drawn_from, open_backend, restore
 
 
 class Run:
-    """A checkpoint with its network: `sample` and `interpolate`. `weights` says what is drawn from: "ema" or "g"."""
+    """A checkpoint with its network: `sample` and `interpolate`.
 
-    def __init__(self, path: Path, step: int, config: Config, task: GAN):
-        self.path, self.step, self.config, self.task = path, step, config, task
+    `path` is what was opened, a run folder or a checkpoint; `weights` says what is drawn from: "ema" or "g";
+    `picture_range` holds the values of black and white.
+    """
+
+    def __init__(self, path: Path, saved: checkpoint.Checkpoint, config: Config, task: GAN):
+        self.path, self.step, self.config, self.task = path, saved.step, config, task
+        limits = saved.meta["picture_range"]
+        self.picture_range: tuple[float, float] | None = limits and (float(limits[0]), float(limits[1]))
         self.weights = drawn_from(config)
         self.shape = task.shape
 
     def sample(self, n: int, seed: int = 0, dtype: str = "float32") -> NDArray[Any]:
         """n samples (n,H,W,C), or (n,F) for vectors: float32 in the data's range, or uint8 in 0..255.
 
-        Sample i of a seed has the same bits whatever n is. Raises ConfigError on n < 1 or an unknown dtype.
+        Sample i of a seed has the same bits whatever n is. Raises ConfigError on n < 1, a seed outside [0, 2^64), an
+        unknown dtype.
         """
         if n < 1:
             raise ConfigError(f"{n} samples were asked for; give at least 1")
+        _check_seed(seed)
         model = self.config.model
         return self._draw(rng.draw_z(seed, "sample", 0, n, model.z, model.noise), dtype)
 
@@ -39,6 +47,7 @@ class Run:
         On the sphere for normal noise, on which straight lines leave the shell where z lie; straight for other noise.
         Source: White 2016, "Sampling Generative Networks", arXiv:1609.04468 (slerp).
         """
+        _check_seed(seed)
         model = self.config.model
         ends = rng.draw_z(seed, "walk", 0, corners, model.z, model.noise)
         mix = slerp if model.noise == "normal" else _straight
@@ -49,7 +58,16 @@ class Run:
         if dtype not in ("float32", "uint8"):
             raise ConfigError(f"dtype {dtype!r} is unknown; known: float32, uint8")
         x = self.task.samples(z, self.weights)
-        return pictures.to_uint8(x, RANGES[self.config.data.range]) if dtype == "uint8" else x.astype(np.float32)
+        if dtype == "float32":
+            return x.astype(np.float32)
+        if self.picture_range is None:
+            raise ConfigError(f"samples of shape {self.shape} are vectors, which have no uint8 form; ask for float32")
+        return pictures.to_uint8(x, self.picture_range)
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed {seed} must be at least 0 and less than 2^64")
 
 
 def slerp(a: NDArray[Any], b: NDArray[Any], t: float) -> NDArray[Any]:
@@ -73,4 +91,4 @@ def load(path: str | Path, backend: str = "auto") -> Run:
     ops, _ = open_backend(config)
     task = GAN(config, ops, tuple(saved.meta["shape"]))
     restore(task, saved)
-    return Run(file, saved.step, config, task)
+    return Run(Path(path), saved, config, task)

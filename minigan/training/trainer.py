@@ -1,6 +1,7 @@
 """One run: build, loop, save, resume, report. The trainer knows a task's protocol and nothing of what it trains."""
 
 import dataclasses
+import fcntl
 import math
 import os
 import signal
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
+
+import numpy as np
 
 from minigan import backends, rng
 from minigan import config as configs
@@ -72,6 +75,11 @@ class Parts:
     task: GAN
 
     @property
+    def picture_range(self) -> tuple[float, float] | None:
+        """What black and white are in samples; None for vectors."""
+        return RANGES[self.config.data.range] or (self.dataset.stored if len(self.dataset.shape) == 3 else None)
+
+    @property
     def total_steps(self) -> int:
         """How many steps the run has."""
         c = self.config.train
@@ -94,8 +102,14 @@ def open_data(config: Config) -> Dataset:
 
 def prepare(config: Config) -> Parts:
     """Everything that can fail on a user's mistake, before anything is written."""
+    config = configs.from_dict(config.to_dict(), config.preset)
     ops, note = open_backend(config)
     dataset = open_data(config)
+    if dataset.stored is None and RANGES[config.data.range]:
+        raise ConfigError(
+            f"{dataset.name} holds vectors, whose values are kept as they are, but model.output = "
+            f"{config.model.output!r} gives {config.data.range} alone; add --set model.output=none"
+        )
     # resolved: a resume takes the same backend, and finds the same file from any folder
     name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
     config = dataclasses.replace(
@@ -132,19 +146,25 @@ class Trainer:
         reporter.note(self.parts.backend_note)
         if saved:
             self._restore(saved)
-        self._create()
-        self.log = RunLog(out, self.first)
+        for text in cautions(config, self.parts.total_steps, self.task):
+            reporter.note(text)
         seed, model = config.train.seed, config.model
         self.grid_z = rng.draw_z(seed, "grid", 0, GRID_IMAGES, model.z, model.noise)
 
     def run(self) -> tuple[Path, bool]:
         """Steps until the total, a limit, or a signal; then saves and draws."""
+        with self._locked():
+            self._create()
+            return self.out, self._loop()
+
+    def _loop(self) -> bool:
         total = self.parts.total_steps
         step, done = self.first, True
         stream = self.parts.batches.stream(self.first * self.task.batches_per_step)
         self.began = time.perf_counter()
         self.mark = (self.began, step)
-        with _signals() as caught:
+        # overflow is the guard's to report, once and by name
+        with _signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self.reporter.start(self.first, total)
             try:
                 while step < total:
@@ -158,12 +178,12 @@ class Trainer:
                         break
                 self._save(step)
                 self._plot()
+                if done:
+                    self._finish()
             finally:
                 stream.close()  # type: ignore[attr-defined]
                 self.reporter.stop()
-        if done:
-            self._finish()
-        return self.out, done
+        return done
 
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
@@ -218,22 +238,41 @@ class Trainer:
         self.reporter.note(f"stopped at step {step}: no mean moved by more than {c.min_change:g} (train.patience)")
         return True
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process a run: the lock goes with the process, however it ends."""
+        with reported("created", self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            fsync_folder(self.out.parent)
+            lock = os.open(self.out, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as e:
+            raise CheckpointError(f"{self.out} is being trained by another process; wait for it or stop it") from e
+        finally:
+            os.close(lock)
+
     def _save(self, step: int) -> None:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
+            "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
             "elapsed_s": self.elapsed + time.perf_counter() - self.began,
             "environment": self.environment,
         }
         tensors = {name: self.parts.ops.to_numpy(a) for name, a in self.task.tensors().items()}
+        for name, value in tensors.items():
+            if not np.isfinite(value).all():
+                raise NotFinite(f"stopped at step {step}: {name} is not finite; {self._advice()}")
         checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
 
     def _draw(self, z: Any, path: Path) -> None:
         if len(self.parts.dataset.shape) == 3 or self.parts.dataset.shape == (2,):
             x = self.task.samples(z, drawn_from(self.config))
-            pictures.save(pictures.samples(x, RANGES[self.config.data.range]), path)
+            pictures.save(pictures.samples(x, self.parts.picture_range), path)
 
     def _plot(self) -> None:
         if self.log.lines:
@@ -245,17 +284,17 @@ class Trainer:
         self._draw(z, self.out / "samples.png")
 
     def _stop_on_nan(self, batches: list[Any], step: int) -> None:
-        newest = checkpoint.newest(self.out / checkpoint.FOLDER)
-        kept = f"the last checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
         try:
             self.task.replay(batches, step, Finite(self.parts.ops))
             where = "it did not come again when the step was repeated"
         except NotFinite as e:
             where = str(e)
-        raise NotFinite(
-            f"stopped at step {step + 1}: {where}; weights were not touched by it, {kept}; "
-            "lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
-        )
+        raise NotFinite(f"stopped at step {step + 1}: {where}; weights were not touched by it; {self._advice()}")
+
+    def _advice(self) -> str:
+        newest = checkpoint.newest(self.out / checkpoint.FOLDER)
+        kept = f"the last checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
+        return f"{kept}; lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
 
     def _saved(self) -> checkpoint.Checkpoint | None:
         """The newest checkpoint to go on from, None when the run was killed before its first."""
@@ -273,12 +312,17 @@ class Trainer:
                 f"{saved.path} is of another configuration than {self.out / CONFIG}: {', '.join(different)} differ; "
                 "put the run's own checkpoint there"
             )
-        restore(self.task, saved)
         fingerprint = saved.meta["data"]["fingerprint"]
         if fingerprint != self.parts.dataset.fingerprint:
             raise CheckpointError(
                 f"{saved.path} was trained on other data than {self.parts.dataset.name} now holds "
                 f"(fingerprint {fingerprint[:12]} against {self.parts.dataset.fingerprint[:12]}); give --data PATH"
+            )
+        restore(self.task, saved)
+        total = self.parts.total_steps
+        if saved.step > total:
+            raise ConfigError(
+                f"{self.out} is at step {saved.step} already, past {total}; --steps and --epochs are totals"
             )
         self.first, self.elapsed = saved.step, saved.meta["elapsed_s"]
         self.reporter.note(f"going on from {saved.path.name}")
@@ -287,9 +331,6 @@ class Trainer:
 
     def _create(self) -> None:
         """config.toml comes first: a folder that holds it is a run, whenever the process is killed."""
-        with reported("created", self.out):
-            self.out.mkdir(parents=True, exist_ok=True)
-            fsync_folder(self.out.parent)
         atomic_text(self.out / CONFIG, self.config.to_toml())
         for folder in (self.out / checkpoint.FOLDER, self.out / GRIDS):
             with reported("created", folder):
@@ -297,6 +338,16 @@ class Trainer:
                 fsync_folder(self.out)
             checkpoint.clean(folder)
         checkpoint.clean(self.out)
+        self.log = RunLog(self.out, self.first)
+
+
+def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
+    """What a user may not expect of a configuration that is allowed."""
+    for name, o in (("g", config.g), ("d", config.d)):
+        if o.schedule in ("linear", "cosine") and o.horizon < total and o.floor == 0:
+            yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
+    if not task.loss.probability:
+        yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
 
 
 def drawn_from(config: Config) -> str:
@@ -312,6 +363,13 @@ def recorded(out: Path) -> Config:
     with reported("read", path):
         text = path.read_text("utf-8")
     return configs.from_toml(text, str(path))
+
+
+def unlike(run: Config, given: Config) -> list[str]:
+    """The keys in which a run's configuration differs from one given again; "auto" stands for what the run took."""
+    if given.train.backend == "auto":
+        given = dataclasses.replace(given, train=dataclasses.replace(given.train, backend=run.train.backend))
+    return configs.changed(run, given)
 
 
 def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:

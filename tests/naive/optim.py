@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from minigan.backends.clock import BAD, C1, C2, CLIP, LR, rate
+from minigan.backends.clock import BAD, C1, C2, CLIP, EMA, LR, rate
 from minigan.models.shapes import Array
 from naive.scalars import indices
 
@@ -45,9 +45,10 @@ def rmsprop_step(p: Array, dp: Array, v: Array, clock: Array, slot: int, rho: fl
         p[i] = p[i] - lr * g / (np.sqrt(v[i]) + f(eps))
 
 
-def ema_update(state: Array, p: Array, clock: Array, decay: float) -> None:
+def ema_update(state: Array, p: Array, clock: Array) -> None:
     if clock[BAD] != 0:
         return
+    decay = clock[EMA]
     for i in indices(p.shape):
         state[i] = decay * state[i] + (1 - decay) * p[i]
 

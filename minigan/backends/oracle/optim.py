@@ -5,7 +5,7 @@ All read their rates from `clock` (backends/clock.py) and do nothing once clock[
 
 import numpy as np
 
-from minigan.backends.clock import BAD, C1, C2, CLIP, LR, rate
+from minigan.backends.clock import BAD, C1, C2, CLIP, EMA, LR, rate
 from minigan.models.shapes import Array, expect_same
 
 
@@ -62,13 +62,17 @@ def rmsprop_step(p: Array, dp: Array, v: Array, clock: Array, slot: int, rho: fl
     p -= lr * g / (np.sqrt(v) + f(eps))
 
 
-def ema_update(state: Array, p: Array, clock: Array, decay: float) -> None:
-    """state <- decay state + (1 - decay) p, in place.   Source: Yazici et al. 2019, arXiv:1806.04498."""
+def ema_update(state: Array, p: Array, clock: Array) -> None:
+    """state <- decay state + (1 - decay) p, in place, decay = clock[EMA].
+
+    Source: Yazici et al. 2019, arXiv:1806.04498.
+    """
     expect_same("p", p, "state", state)
     if clock[BAD] != 0:
         return
-    state *= state.dtype.type(decay)
-    state += state.dtype.type(1 - decay) * p
+    decay = clock[EMA]
+    state *= decay
+    state += (1 - decay) * p
 
 
 def finite_flag(value: Array, clock: Array) -> None:
