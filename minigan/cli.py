@@ -93,7 +93,7 @@ def train(
         "train.backend": backend,
         "train.batch_size": batch_size,
         "train.seed": seed,
-        "train.steps": steps if steps else 0 if epochs else None,
+        "train.steps": steps,
         "train.epochs": epochs,
     }
     overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]

@@ -200,8 +200,10 @@ def from_toml(text: str, where: str) -> Config:
 def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] = ()) -> Config:
     """Checked values from plain tables. Raises ConfigError."""
     tables = {k: dict(v) if isinstance(v, dict) else v for k, v in tables.items()}
-    for text in overrides:
-        section, name, value = _override(text)
+    given = {(section, name): value for section, name, value in map(_override, overrides)}
+    if ("train", "epochs") in given:  # counts by epochs, unless steps are given too
+        given = {("train", "steps"): 0} | given
+    for (section, name), value in given.items():
         tables.setdefault(section, {})[name] = value
     name = tables.pop("preset", where)
     for section in tables:
