@@ -135,6 +135,11 @@ def test_inputs_modes_and_gradients_of_another_shape_are_refused() -> None:
     with pytest.raises(ShapeError, match="mode 'train' is unknown; known: batch, frozen, running"):
         net.forward(numbers(5, 3), "train")
     _, ctx = net.forward(numbers(5, 3))
+    for bare in (Net("t", Linear(3), (2,)), Net("t", Residual(Linear(2)), (2,))):
+        bare.bind(ops, 0, np.float64)
+        _, bare_ctx = bare.forward(np.ones((5, 2)))
+        with pytest.raises(ShapeError, match="dy of t"):
+            bare.backward(np.ones((5, 7)), bare_ctx)
     with pytest.raises(ShapeError, match=r"dy of t.1 has shape \(5, 4\), expected \(any, 2\)"):
         net.backward(numbers(5, 4), ctx)
 

@@ -47,13 +47,18 @@ class Chain:
         return dy if need_dx else None
 
 
+def _tree(node: Any) -> Any:
+    """A bare layer as a chain of one, because it is chains that hold each layer's dy against its y."""
+    return Chain(node) if isinstance(node, Layer) else node
+
+
 class Residual:
     """y = body(x) + skip(x);   dx = body'(dy) + skip'(dy). Without `skip` it is the identity."""
 
     ops: Any
 
     def __init__(self, body: Any, skip: Any = None):
-        self.body, self.skip = body, Chain() if skip is None else skip
+        self.body, self.skip = _tree(body), Chain() if skip is None else _tree(skip)
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
         self.name, self.in_shape = name, in_shape
@@ -82,7 +87,7 @@ class Skip:
     ops: Any
 
     def __init__(self, down: Any, inner: Any, up: Any):
-        self.down, self.inner, self.up = down, inner, up
+        self.down, self.inner, self.up = _tree(down), _tree(inner), _tree(up)
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
         self.name, self.in_shape = name, in_shape
@@ -113,7 +118,7 @@ class Heads:
     ops: Any
 
     def __init__(self, trunk: Any, a: Any, b: Any):
-        self.trunk, self.a, self.b = trunk, a, b
+        self.trunk, self.a, self.b = _tree(trunk), _tree(a), _tree(b)
 
     def attach(self, name: str, in_shape: Shape) -> Any:
         self.name, self.in_shape = name, in_shape
@@ -250,6 +255,8 @@ class Net:
 
     def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
         """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw."""
+        if isinstance(self.root, Layer):
+            expect(f"dy of {self.name}", dy, None, *self.out_shape)
         self._announce("backward")
         return self.root.backward(dy, ctx, need_dx, need_dw)
 
