@@ -36,7 +36,7 @@ out_console = _Console()
 
 INTERRUPTED = 130
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
-Seed = Annotated[int, typer.Option(help="The same seed draws the same z.", min=0, max=2**64 - 1)]
+Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)]
 
 
 def main() -> NoReturn:
@@ -56,13 +56,29 @@ def main() -> NoReturn:
     except Exception as e:
         if not hasattr(e, "format_message"):  # what typer raises for a mistyped option has it
             raise
-        _fail(f"{e.format_message()} See minigan {' '.join(sys.argv[1:2])} --help", 2)
+        command = next((word for word in sys.argv[1:2] if word in COMMANDS), "")
+        _fail(f"{e.format_message().rstrip('.')}. See {' '.join(['minigan', command, '--help']).replace('  ', ' ')}", 2)
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
 def _fail(text: str, status: int) -> NoReturn:
     print(f"minigan: {' '.join(text.split())}", file=sys.stderr)
     raise SystemExit(status) from None
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from minigan import __version__
+
+        print(f"minigan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, help="Print the version.")] = False,
+) -> None:
+    """Train small GANs without a deep-learning framework."""
 
 
 @app.command()
@@ -72,10 +88,10 @@ def train(
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A data set's name, or its file or folder.")] = "",
     out: Annotated[Path | None, typer.Option(help="The run folder; a new one under runs/ by default.")] = None,
     backend: Annotated[str, typer.Option(help="auto, numpy, cpp or cuda.")] = "",
-    epochs: Annotated[int | None, typer.Option(help="Total epochs.", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="Total steps.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples per batch.", min=1)] = None,
-    seed: Annotated[int | None, typer.Option(help="A run is a function of its seed.", min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Total epochs, resumed ones included.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Total steps, resumed ones included.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Samples per batch.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="A run is a function of its seed.", min=0)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
@@ -129,9 +145,11 @@ def _show_preview(p: Any) -> None:
 @app.command()
 def sample(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 64,
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1)] = 64,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="grid.png, samples.npy, or a folder for one PNG each.")] = Path("grid.png"),
+    out: Annotated[
+        Path, typer.Option(help="grid.png; samples.npy (uint8 images, float32 points); a folder of PNGs.")
+    ] = Path("grid.png"),
 ) -> None:
     """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG files."""
     from minigan.training import export
@@ -176,6 +194,7 @@ def gradcheck(
     for r in failed:
         out_console.print(str(r), highlight=False, markup=False)
     out_console.print(f"{len(results) - len(failed)} of {len(results)} pass, bound 1e-6 (complex step 1e-10)")
+    out_console.print("kinks: points left out because an activation's corner lies between the two differences")
     if failed:
         raise typer.Exit(1)
 
@@ -234,5 +253,4 @@ def doctor() -> None:
         out_console.print(f"{key:<10} {value}", highlight=False, markup=False)
 
 
-if __name__ == "__main__":
-    main()
+COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

@@ -168,6 +168,8 @@ Override = str | tuple[str, Any]  # "section.key=value" as typed, or ("section.k
 def load(preset: str, overrides: Iterable[Override] = ()) -> Config:
     """A preset by name or a TOML file by path, with overrides.
 
+    A file that says preset = "digits" starts from that preset; other keys that it leaves out take the defaults.
+
     Raises ConfigError naming the nearest known word for an unknown preset or key, and the rule a value breaks.
     """
     return from_dict(_read(preset) | {"preset": preset}, preset, overrides)
@@ -178,11 +180,17 @@ def _read(preset: str) -> dict[str, Any]:
         return _parse(resources.files("minigan.presets").joinpath(f"{preset}.toml").read_text("utf-8"), preset)
     path = Path(preset)
     if not path.is_file():
+        if path.suffix == ".toml":
+            raise ConfigError(
+                f"preset {preset!r}: there is no such file; give its path, or one of {', '.join(presets())}"
+            )
         raise ConfigError(f"preset {preset!r} is neither a preset nor a TOML file; {nearest(preset, presets())}")
     try:
-        return _parse(path.read_text("utf-8"), preset)
+        tables = _parse(path.read_text("utf-8"), preset)
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"{preset}: cannot be read as TOML text ({e})") from e
+    below = _read(tables["preset"]) if tables.get("preset") in presets() else {}
+    return _overlaid(below, tables)
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -200,11 +208,10 @@ def from_toml(text: str, where: str) -> Config:
 def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] = ()) -> Config:
     """Checked values from plain tables. Raises ConfigError."""
     tables = {k: dict(v) if isinstance(v, dict) else v for k, v in tables.items()}
-    given = {(section, name): value for section, name, value in map(_override, overrides)}
-    if ("train", "epochs") in given:  # counts by epochs, unless steps are given too
-        given = {("train", "steps"): 0} | given
-    for (section, name), value in given.items():
-        tables.setdefault(section, {})[name] = value
+    given: dict[str, Any] = {}
+    for section, key_name, value in map(_override, overrides):
+        given.setdefault(section, {})[key_name] = value
+    tables = _overlaid(tables, given)
     name = tables.pop("preset", where)
     for section in tables:
         if section in SECTIONS and not isinstance(tables[section], dict):
@@ -213,6 +220,15 @@ def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] 
             raise ConfigError(f"{where}: section [{section}] is unknown; {nearest(section, SECTIONS)}")
     parts = {s: _section(where, s, kind, tables.get(s, {})) for s, kind in SECTIONS.items()}
     return _resolve(Config(str(name), **parts))
+
+
+def _overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables `above` over tables `below`, key by key; epochs above replace steps below."""
+    train = above.get("train")
+    if isinstance(train, dict) and "epochs" in train:
+        above = above | {"train": {"steps": 0} | train}
+    both = {k for k in above if isinstance(above[k], dict) and isinstance(below.get(k), dict)}
+    return below | above | {k: below[k] | above[k] for k in both}
 
 
 def _override(given: Override) -> tuple[str, str, Any]:

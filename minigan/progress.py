@@ -23,19 +23,26 @@ class Bar:
 
     def __init__(self, console: Console):
         self.console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=console)
+        self.progress = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left  {task.description}"),
+            console=console,
+            expand=True,
+        )
         self.task: Any = None
 
     def start(self, first: int, total: int) -> None:
-        self.task = self.progress.add_task("training", total=total, completed=first)
+        self.task = self.progress.add_task("", total=total, completed=first)
         self.progress.start()
 
     def step(self, step: int) -> None:
         self.progress.update(self.task, completed=step)
 
     def line(self, line: dict[str, Any]) -> None:
-        words = "loss D {loss_d:.3f} G {loss_g:.3f}  D(x) {d_real:.2f} D(G(z)) {d_fake:.2f}"
+        words = "D {loss_d:.3f} G {loss_g:.3f}  {images_per_s:.0f} images/s"
         self.progress.update(self.task, description=words.format(**line))
 
     def note(self, text: str) -> None:

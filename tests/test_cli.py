@@ -19,7 +19,7 @@ from PIL import Image
 from processes import PYTHON, environment
 from runs import SMALL, run
 
-from minigan import cli
+from minigan import __version__, cli
 from minigan.training import checkpoint
 
 TINY = [part for text in SMALL for part in ("--set", text)]
@@ -125,9 +125,11 @@ def test_two_dimensional_toys_train_and_draw(minigan: Callable[..., Result]) -> 
     settings = ["--set", "model.output=none", "--set", "model.act_d=leaky_relu", "--set", "model.dropout=0.0"]
     done = minigan("train", "--data", "ring8", *settings, "--steps", "20", "--out", "toy")
     assert done.status == 0 and size("toy/samples.png") == (500, 500), done.err
+    assert minigan("sample", "toy", "--out", "points.png", "-n", "200").status == 0 and size("points.png") == (500, 500)
     assert minigan("sample", "toy", "--out", "points.npy", "-n", "9").status == 0
     assert np.load("points.npy").shape == (9, 2) and np.load("points.npy").dtype == np.float32
-    assert "no images" in minigan("interpolate", "toy").err
+    assert "no image" in minigan("interpolate", "toy").err
+    assert "no image" in minigan("sample", "toy", "--out", "folder").err
 
 
 def png_claiming(width: int, height: int) -> bytes:
@@ -187,7 +189,6 @@ MISTAKES = {
     "unknown preset": (["train", "digit"], ("'digit'", "did you mean 'digits'?")),
     "unknown key": (["train", "--set", "g.learning_rate=1"], ("g.learning_rate", "no such key")),
     "unknown section": (["train", "--set", "q.lr=1"], ("q.lr", "did you mean")),
-    "a table needed": (["train", "flat.toml"], ("neither",)),
     "seed beyond 64 bits": (["sample", ".", "--seed", "99999999999999999999"], ("--seed",)),
     "own loss without a module": (["train", "--set", "loss.name=:foo"], (":foo", "cannot be imported")),
     "own family that is not there": (["train", "--set", "model.family=nowhere:nets"], ("nowhere:nets", "PYTHONPATH")),
@@ -212,7 +213,8 @@ MISTAKES = {
     "sample of a folder": (["sample", "."], ("not a run folder",)),
     "not a number": (["train", "--steps", "many"], ("--steps", "integer", "minigan train --help")),
     "unknown option": (["train", "--step", "3"], ("--step", "minigan train --help")),
-    "unknown command": (["trian"], ("trian", "--help")),
+    "unknown command": (["trian"], ("trian", "See minigan --help")),
+    "no such TOML": (["train", "own.toml"], ("own.toml", "no such file")),
     "unknown op": (["gradcheck", "--op", "conv3d"], ("conv3d", "conv2d")),
     "unknown set to fetch": (["data", "fetch", "cifar"], ("cifar",)),
 }
@@ -243,8 +245,9 @@ def test_bad_checkpoints_and_outputs(minigan: Callable[..., Result], trained: Pa
 
 
 def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text("[train]\nsteps = 3\nbatch_size = 10\n")
+    (tmp_path / "own.toml").write_text('preset = "digits"\n[train]\nsteps = 3\nbatch_size = 10\n')
     assert "done: runs/own-001" in minigan("train", "own.toml").out
+    assert "90,688" in minigan("train", "own.toml", "--dry-run").out, "the preset that it names is its base"
     for text, word in (
         ("[train]\nstep = 3\n", "did you mean 'steps'?"),
         ("[trian]\nsteps = 3\n", "did you mean 'train'?"),
@@ -274,6 +277,10 @@ def lacking(smoothing):
 def few():
     return None
 """
+
+
+def test_version(minigan: Callable[..., Result]) -> None:
+    assert minigan("--version").out == f"minigan {__version__}\n"
 
 
 def test_own_networks_and_losses(

@@ -1,6 +1,7 @@
 """Presets, overrides and what the resolved configuration says."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,16 @@ def test_the_last_override_counts_and_epochs_replace_steps() -> None:
     by_epochs = config.load("digits", ["train.epochs=5"]).train
     assert (by_epochs.steps, by_epochs.epochs) == (0, 5)
     assert config.load("digits", ["train.epochs=5", "train.steps=7"]).train.steps == 7
+
+
+def test_a_file_starts_from_the_preset_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('preset = "digits"\n[g]\nlr = 0.25\n[train]\nepochs = 3\n')
+    own, base = config.load(str(path)), config.load("digits")
+    assert own.g.lr == 0.25 and own.d == base.d and own.model == base.model
+    assert (own.train.steps, own.train.epochs) == (0, 3) and own.preset == str(path)
+    path.write_text('preset = "mine"\n[g]\nlr = 0.25\n')
+    assert config.load(str(path)).d == config.Optim()
 
 
 def test_range_follows_the_output() -> None:

@@ -1,6 +1,7 @@
 """Backends: modules of equally named functions, got by `load`. The oracle (NumPy) is the definition of every op."""
 
 import importlib
+import re
 from types import ModuleType
 
 from minigan.backends import oracle
@@ -40,7 +41,7 @@ def choose() -> tuple[ModuleType, str]:
         try:
             module = load(name)
         except BackendError as e:
-            refused.append(str(e).split("; ")[0].removeprefix("backend "))  # without the advice
+            refused.append(re.split("[:;]", str(e))[0].removeprefix("backend "))
         else:
-            return module, f"backend {name}" + (f" ({'; '.join(refused)})" if refused else "")
+            return module, f"backend {name}" + (f" ({', '.join(refused)}; see minigan doctor)" if refused else "")
     raise BackendError("; ".join(refused))

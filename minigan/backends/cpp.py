@@ -17,8 +17,8 @@ try:
     from minigan import _cpp
 except ImportError as error:
     raise BackendError(
-        "the cpp backend needs minigan._cpp, which is not here; it was installed with MINIGAN_NO_EXT=1, or minigan runs "
-        "from its source folder: do `pip install .` and run from elsewhere, or `pip install -e .`"
+        "the cpp backend needs minigan._cpp, which is not here; it was installed with MINIGAN_NO_EXT=1, or minigan "
+        "runs from its source folder: do `pip install .` and run from elsewhere, or `pip install -e .`"
     ) from error
 
 __all__ = [

@@ -126,6 +126,8 @@ def load(name: str, *, value_range: Range | None, size: int | None = None, chann
     path = Path(name)
     if path.is_dir():
         return _load_folder(name, path, wanted)
+    if path.suffix.lower() not in BY_SUFFIX and any(stem in path.name for stem in idx.FILES):
+        raise DataError(f"{shown(path)}: an IDX file is read with its folder; give {shown(path.parent)}")
     if path.suffix.lower() not in BY_SUFFIX:
         raise DataError(f"{shown(path)}: unknown kind of data, expected a folder or {', '.join(BY_SUFFIX)}")
     return BY_SUFFIX[path.suffix.lower()](name, path, wanted)

@@ -112,7 +112,10 @@ class Linear(Layer):
 
 
 class _Convolution(Layer):
-    """What Conv2d and ConvTranspose2d share: a kernel w (KH,KW,I,O) of the *forward* convolution."""
+    """What Conv2d and ConvTranspose2d share: a kernel w (KH,KW,I,O) of the *forward* convolution.
+
+    A transposed convolution runs that convolution backwards, so its own inputs stand last in w and its outputs before.
+    """
 
     w: Array
     b: Array | None

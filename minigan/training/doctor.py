@@ -14,7 +14,10 @@ def report() -> Iterator[tuple[str, str]]:
     for key in ("minigan", "python", "numpy", "blas", "cpu"):
         yield key, str(facts[key])
     yield "simd", " ".join(facts["simd"])
-    yield "threads", str(facts["threads"])
+    yield (
+        "threads",
+        f"{facts['threads']}; beside other work set OPENBLAS_NUM_THREADS=1: BLAS threads that wait for a core spin",
+    )
     for name in backends.BACKENDS:
         try:
             backends.load(name)

@@ -35,7 +35,7 @@ def _npy(run: Run, n: int, seed: int, out: Path) -> None:
 
 def _folder(run: Run, n: int, seed: int, out: Path) -> None:
     if len(run.shape) != 3:
-        raise ConfigError(f"samples of shape {run.shape} are no images; give a .npy")
+        raise ConfigError(f"a sample is {run.shape[0]} numbers, no image; give a .npy")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
     with reported("created", out):
@@ -44,6 +44,7 @@ def _folder(run: Run, n: int, seed: int, out: Path) -> None:
         pictures.save(pictures.as_image(image), out / f"{k:05d}.png")
 
 
+_FRAME = 256  # pixels, about, of a walk's frame
 _WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".npy": _npy, "": _folder}
 
 
@@ -52,10 +53,10 @@ def walk(run: Run, seed: int, out: Path) -> None:
     if out.suffix.lower() not in (".gif", ".png"):
         raise ConfigError(f"--out {str(out)!r}: give a .gif or a .png")
     if len(run.shape) != 3:
-        raise ConfigError(f"samples of shape {run.shape} are no images, so there is no picture of a walk")
+        raise ConfigError(f"a sample is {run.shape[0]} numbers, no image, so there is no picture of a walk")
     frames = run.interpolate(seed)
     flat = frames.reshape(-1, *run.shape)
     if out.suffix.lower() == ".png":
         pictures.save(pictures.grid(flat, columns=frames.shape[1]), out)
     else:
-        pictures.save_gif([pictures.grid(image[None]) for image in flat], out)
+        pictures.save_gif([pictures.grid(image[None], smallest=_FRAME) for image in flat], out)

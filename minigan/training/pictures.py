@@ -24,12 +24,12 @@ def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.ui
     return np.clip(np.rint((x - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
 
 
-def grid(images: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
+def grid(images: NDArray[np.uint8], columns: int | None = None, smallest: int = _SMALLEST) -> Image.Image:
     """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged (bicubic)."""
     n, h, w, c = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
-    factor = max(1, _SMALLEST // h)
+    factor = max(1, smallest // h)
     size = (w * factor, h * factor)
     across, down = size[0] + _GAP, size[1] + _GAP
     mode, paper = ("L", _PAPER) if c == 1 else ("RGB", (_PAPER,) * 3)
@@ -45,11 +45,14 @@ def as_image(x: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(x[..., 0] if x.shape[2] == 1 else x)
 
 
-def scatter(points: NDArray[Any]) -> Image.Image:
-    """(N,2) points as a plot."""
+def scatter(points: NDArray[Any], limits: tuple[float, float], real: NDArray[Any] | None = None) -> Image.Image:
+    """(N,2) points as a plot with both axes from limits[0] to limits[1], over real ones in grey when given."""
     figure, axes = _figure(5, 5)
-    axes.scatter(points[:, 0], points[:, 1], s=6)
-    axes.set_aspect("equal")
+    if real is not None:
+        axes.scatter(real[:, 0], real[:, 1], s=5, color="0.8", label="real")
+    axes.scatter(points[:, 0], points[:, 1], s=5, color="tab:red", label="generated")
+    axes.set(aspect="equal", xlim=limits, ylim=limits)
+    axes.legend(loc="upper right")
     return _drawn(figure)
 
 
@@ -57,10 +60,11 @@ def losses(lines: Sequence[dict[str, Any]]) -> Image.Image:
     """A run's log lines -> both losses above, D(x) and D(G(z)) below, over steps."""
     figure, (above, below) = _figure(8, 6, rows=2)
     steps = [line["step"] for line in lines]
-    for axes, keys in ((above, ("loss_d", "loss_g")), (below, ("d_real", "d_fake"))):
+    for axes, label, keys in ((above, "loss", ("loss_d", "loss_g")), (below, "D", ("d_real", "d_fake"))):
         for name in keys:
             axes.plot(steps, [line[name] for line in lines], label=LABELS[name], linewidth=1)
-        axes.legend(loc="upper right")
+        axes.legend(loc="best")
+        axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     below.set_xlabel("step")
     return _drawn(figure)
@@ -69,13 +73,16 @@ def losses(lines: Sequence[dict[str, Any]]) -> Image.Image:
 LABELS = {"loss_d": "loss of D", "loss_g": "loss of G", "d_real": "mean D(x)", "d_fake": "mean D(G(z))"}
 
 
-def samples(x: NDArray[Any], value_range: tuple[float, float] | None) -> Image.Image:
-    """What a generator made: images as a grid, 2-D points as a plot. Raises ConfigError for other vectors."""
-    if x.ndim == 4 and value_range:
+def samples(x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None) -> Image.Image:
+    """What a generator made: images as a grid, 2-D points as a plot over `real` ones.
+
+    `value_range`: black and white, or the axes' limits. Raises ConfigError for other vectors.
+    """
+    if x.ndim == 4:
         return grid(to_uint8(x, value_range))
     if x.shape[1:] == (2,):
-        return scatter(x)
-    raise ConfigError(f"samples of shape {x.shape[1:]} have no picture; write them as .npy")
+        return scatter(x, value_range, real)
+    raise ConfigError(f"a sample is {x.shape[1]} numbers, of which no picture is drawn (2 are); write a .npy")
 
 
 def save(picture: Image.Image, path: Path) -> None:

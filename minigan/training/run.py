@@ -19,13 +19,16 @@ class Run:
     """A checkpoint with its network: `sample` and `interpolate`.
 
     `path` is what was opened, a run folder or a checkpoint; `weights` says what is drawn from: "ema" or "g";
-    `picture_range` holds the values of black and white.
+    `picture_range` holds the values of black and white, or the axes' limits of points.
     """
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, step {self.step}, samples {self.shape} from {self.weights})"
 
     def __init__(self, path: Path, saved: checkpoint.Checkpoint, config: Config, task: GAN):
         self.path, self.step, self.config, self.task = path, saved.step, config, task
-        limits = saved.meta["picture_range"]
-        self.picture_range: tuple[float, float] | None = limits and (float(limits[0]), float(limits[1]))
+        low, high = saved.meta["picture_range"]
+        self.picture_range = (float(low), float(high))
         self.weights = drawn_from(config)
         self.shape = task.shape
 
@@ -60,7 +63,7 @@ class Run:
         x = self.task.samples(z, self.weights)
         if dtype == "float32":
             return x.astype(np.float32)
-        if self.picture_range is None:
+        if len(self.shape) != 3:
             raise ConfigError(f"samples of shape {self.shape} are vectors, which have no uint8 form; ask for float32")
         return pictures.to_uint8(x, self.picture_range)
 

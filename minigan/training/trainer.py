@@ -32,6 +32,7 @@ CONFIG = "config.toml"
 GRIDS = "samples"
 GRID_IMAGES = 64
 FINAL_IMAGES = 100
+POINTS = 1000  # instead, where a sample is a point
 
 
 class Reporter(Protocol):
@@ -75,9 +76,18 @@ class Parts:
     task: GAN
 
     @property
-    def picture_range(self) -> tuple[float, float] | None:
-        """What black and white are in samples; None for vectors."""
-        return RANGES[self.config.data.range] or (self.dataset.stored if len(self.dataset.shape) == 3 else None)
+    def picture_range(self) -> tuple[float, float]:
+        """What black and white are in samples; for vectors, what the data spans and a tenth more."""
+        known = RANGES[self.config.data.range] or self.dataset.stored
+        if known:
+            return known
+        real = self.real_points()
+        margin = 0.1 * float(real.max() - real.min())
+        return float(real.min()) - margin, float(real.max()) + margin
+
+    def real_points(self) -> Any:
+        """The data's first rows, as many as are drawn of points."""
+        return self.dataset.read(np.arange(min(POINTS, len(self.dataset))))
 
     @property
     def total_steps(self) -> int:
@@ -149,7 +159,8 @@ class Trainer:
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
         seed, model = config.train.seed, config.model
-        self.grid_z = rng.draw_z(seed, "grid", 0, GRID_IMAGES, model.z, model.noise)
+        self.points = len(self.parts.dataset.shape) == 1
+        self.grid_z = rng.draw_z(seed, "grid", 0, POINTS if self.points else GRID_IMAGES, model.z, model.noise)
 
     def run(self) -> tuple[Path, bool]:
         """Steps until the total, a limit, or a signal; then saves and draws."""
@@ -270,9 +281,11 @@ class Trainer:
         checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
 
     def _draw(self, z: Any, path: Path) -> None:
-        if len(self.parts.dataset.shape) == 3 or self.parts.dataset.shape == (2,):
+        shape = self.parts.dataset.shape
+        if len(shape) == 3 or shape == (2,):
             x = self.task.samples(z, drawn_from(self.config))
-            pictures.save(pictures.samples(x, self.parts.picture_range), path)
+            real = self.parts.real_points() if shape == (2,) else None
+            pictures.save(pictures.samples(x, self.parts.picture_range, real), path)
 
     def _plot(self) -> None:
         if self.log.lines:
@@ -280,7 +293,7 @@ class Trainer:
 
     def _finish(self) -> None:
         c = self.config
-        z = rng.draw_z(c.train.seed, "sample", 0, FINAL_IMAGES, c.model.z, c.model.noise)
+        z = rng.draw_z(c.train.seed, "sample", 0, POINTS if self.points else FINAL_IMAGES, c.model.z, c.model.noise)
         self._draw(z, self.out / "samples.png")
 
     def _stop_on_nan(self, batches: list[Any], step: int) -> None:
@@ -346,6 +359,8 @@ def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
     for name, o in (("g", config.g), ("d", config.d)):
         if o.schedule in ("linear", "cosine") and o.horizon < total and o.floor == 0:
             yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
+    if total < config.train.log_every:
+        yield f"no log line and no loss plot: train.log_every is {config.train.log_every}, the run {total} steps"
     if not task.loss.probability:
         yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
 

@@ -40,7 +40,9 @@ def _rows(image: Array) -> Array:
 
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
-    """x (N,H,W,I), w (KH,KW,I,O), b (O,) or None -> y (N,P,Q,O),  P = (H + top + bottom - KH) // sh + 1
+    """x (N,H,W,I), w (KH,KW,I,O), b (O,) or None -> y (N,P,Q,O)
+
+    P = (H + top + bottom - KH) // sh + 1    Q = (W + left + right - KW) // sw + 1
 
     y[n,p,q,o] = act(b[o] + sum_{i,j,c} x[n, p*sh + i - top, q*sw + j - left, c] w[i,j,c,o])     (cross-correlation)
     Raises ShapeError when x and w disagree on I, or the kernel does not fit.
@@ -82,6 +84,7 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
 
     dw[i,j,c,o] += sum_{n,p,q} x[n, p*sh + i - top, q*sw + j - left, c] dy[n,p,q,o]
     db[o] += sum_{n,p,q} dy[n,p,q,o]
+    Raises ShapeError unless conv2d of x has dy's shape.
     """
     out = check_conv(x, dw, stride, padding)
     expect("dy", dy, x.shape[0], *out, dw.shape[3])
