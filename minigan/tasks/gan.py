@@ -5,8 +5,9 @@ g_step: a generated batch through D into G; G learns to fool D; D is not touched
 
 In both, "frozen" means: normalise with the batch's own statistics, but leave the running ones alone, since this net is
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
-anew and D's running statistics move once for each. `finish_gradients` adds what does not come from a batch: lambda ||theta||^2.
-`guard` measures the gradient, sets the finite flag and the clip factor; the optimizer reads both from the clock.
+anew and D's running statistics move once for each. `finish_gradients` adds what comes from no batch: the
+gradient of lambda ||theta||^2. `guard` measures the gradient and sets the finite flag and the clip factor, which the
+optimizer reads from the clock.
 """
 
 from collections.abc import Sequence
