@@ -60,7 +60,7 @@ class Model:
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
-    bn_eps: float = key(1e-5, "batchnorm's eps", 0.0)
+    bn_eps: float = key(1e-5, "batchnorm's eps", 1e-30)
     bn_momentum: float = key(0.9, "batchnorm's running = momentum running + (1 - momentum) batch", 0.0, 1.0)
 
 
@@ -82,7 +82,7 @@ class Optim:
     lr: float = key(2e-4, "learning rate", 0.0, 1e6)
     beta1: float = key(0.5, "adam: decay of the mean gradient", 0.0, 0.999999)
     beta2: float = key(0.999, "adam: decay of the mean squared gradient", 0.0, 0.9999999)
-    eps: float = key(1e-8, "adam, rmsprop: added to the denominator", 0.0)
+    eps: float = key(1e-8, "adam, rmsprop: added to the denominator", 1e-30)
     momentum: float = key(0.0, "sgd: momentum", 0.0, 0.999999)
     rho: float = key(0.99, "rmsprop: decay of the mean squared gradient", 0.0, 0.999999)
     weight_decay: float = key(0.0, "decoupled: p <- p - lr weight_decay p, weights only", 0.0)

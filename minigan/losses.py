@@ -31,7 +31,7 @@ LOSSES = {
     "minimax": Row(Term("bce", 1), Term("bce", 0), Term("minimax"), True),
     # the same paper, section 3: G minimises -log D(G(z))
     "non-saturating": Row(Term("bce", 1), Term("bce", 0), Term("bce", 1), True),
-    # Mao et al. 2017, arXiv:1611.04076
+    # Mao et al. 2017, arXiv:1611.04076, without its factor 1/2
     "least-squares": Row(Term("mse", 1), Term("mse", 0), Term("mse", 1), False),
     # Lim & Ye 2017, arXiv:1705.02894
     "hinge": Row(Term("hinge", 1), Term("hinge", -1), Term("linear", -1), False),

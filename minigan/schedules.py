@@ -1,4 +1,4 @@
-"""Learning-rate schedules: factor(step, horizon, floor, every, decay) in (0, 1], computed on the host in float64.
+"""Learning-rate schedules: factor(step, horizon, floor, every, decay) in [0, 1], computed on the host in float64.
 
 `horizon` is a key of its own, not the run's length, so that a resumed or prolonged run follows the same curve.
 """

@@ -237,3 +237,35 @@ def test_what_cannot_be_checked_is_said(case: str) -> None:
     call, message = ERRORS[case]
     with pytest.raises(ShapeError, match=message):
         call()
+
+
+def test_a_failed_result_is_false() -> None:
+    assert not gradcheck(np.tanh, lambda dy, x: 0 * x, [_numbers(5)])
+    assert gradcheck(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), [_numbers(5)])
+
+
+def test_rounding_is_not_called_wrong() -> None:
+    """Values of y near 1e6 leave differences with few digits: not proven, but not wrong either."""
+    x, w = 255 * _numbers(64, 784), _numbers(784, 8)
+    found = gradcheck(lambda x, w: x @ w, lambda dy, x, w: (dy @ w.T, x.T @ dy), [x, w])
+    assert found.verdict in ("ok", "lost in rounding"), str(found)
+    assert gradcheck(lambda x, w: x @ w, lambda dy, x, w: (-dy @ w.T, x.T @ dy), [x, w]).verdict == "wrong"
+
+
+def test_a_gradient_that_is_zero_but_for_rounding_passes() -> None:
+    """A bias before a batch's mean is subtracted."""
+
+    def centred(x, w, b):
+        y = x @ w + b
+        return y - y.mean(axis=0)
+
+    def backward(dy, x, w, b):
+        dz = dy - dy.mean(axis=0)
+        return dz @ w.T, x.T @ dz, dz.sum(axis=0)
+
+    assert gradcheck(centred, backward, [_numbers(512, 8), _numbers(8, 64), _numbers(64)]).ok
+
+
+def test_a_gradient_too_small_to_see_is_untrusted() -> None:
+    x, w = _numbers(4, 3), 1e-10 * _numbers(3, 5)
+    assert gradcheck(lambda x, w: x @ w, lambda dy, x, w: (-dy @ w.T, x.T @ dy), [x, w]).verdict == "untrusted"

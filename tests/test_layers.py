@@ -144,6 +144,23 @@ def test_inputs_modes_and_gradients_of_another_shape_are_refused() -> None:
         net.backward(numbers(5, 4), ctx)
 
 
+def test_a_layer_has_one_place_in_one_net() -> None:
+    layer = Linear(3)
+    with pytest.raises(ShapeError, match="stands twice in net t"):
+        Net("t", Chain(layer, layer), (3,))
+    shared = Chain(Linear(3))
+    bound(shared, (3,))
+    with pytest.raises(ShapeError, match="belongs to a net already"):
+        bound(shared, (3,))
+
+
+def test_dropout_without_a_clock_says_so() -> None:
+    net = Net("t", Chain(Dropout(0.5)), (3,))
+    net.bind(ops, 0)
+    with pytest.raises(ShapeError, match="draws from the clock"):
+        net.forward(numbers(2, 3))
+
+
 # ------------------------------------------------------------------------------------------------ what a pass may touch
 
 TREES = {

@@ -307,7 +307,10 @@ class Activation(Layer):
 
 
 class Dropout(Layer):
-    """Drops with probability `rate` and scales by 1 / (1 - rate); the identity in mode "running"."""
+    """Drops with probability `rate` and scales by 1 / (1 - rate); the identity in mode "running".
+
+    Its ctx is the clock and an offset, not a mask: valid until the clock's next tick.
+    """
 
     def __init__(self, rate: float):
         if not 0 <= rate < 1:
@@ -321,6 +324,8 @@ class Dropout(Layer):
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         if how.mode == "running":
             return x, None
+        if how.clock is None:
+            raise ShapeError(f"{self.name} draws from the clock; bind the net with one, or run it in mode 'running'")
         offset = self.stream | how.call
         return self.ops.dropout(x, self.rate, how.clock, offset), (how.clock, offset)
 

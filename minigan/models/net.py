@@ -197,6 +197,11 @@ class Net:
         self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
         self.out_shape = root.attach(name, in_shape)
         self.layers = list(leaves(root))
+        twice = [layer.name for layer in self.layers if sum(layer is other for other in self.layers) > 1]
+        if twice:
+            raise ShapeError(
+                f"{twice[0]} stands twice in net {name}; a layer holds its own weights, so make one for each"
+            )
 
     @property
     def parameters(self) -> int:
@@ -205,6 +210,9 @@ class Net:
 
     def bind(self, ops: Any, seed: int, dtype: Any = np.float32, clock: Array | None = None) -> None:
         """Makes the slabs and fills them with initial values: each a function of (seed, parameter name)."""
+        owned = [layer.name for layer in self.layers if hasattr(layer, "ops")]
+        if owned:
+            raise ShapeError(f"{owned[0]} belongs to a net already; build each net from layers of its own")
         self.clock = clock
         itemsize = np.dtype(dtype).itemsize
         params = {

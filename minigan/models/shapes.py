@@ -4,6 +4,7 @@ The same mistake reads the same on every backend.
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from minigan.errors import ShapeError
@@ -37,10 +38,13 @@ def make_act(kind: str | None, slope: float = 0.2) -> Act | None:
 
 def pair(value: int | Sequence[int], what: str) -> Pair:
     """An int or (height, width) as a pair of positive ints."""
-    h, w = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(both) != 2 or not all(isinstance(n, Integral) for n in both):
+        raise ShapeError(f"{what} {value!r} must be a whole number or two of them (height, width)")
+    h, w = int(both[0]), int(both[1])
     if min(h, w) < 1:
         raise ShapeError(f"{what} {value!r} must be at least 1 in both directions")
-    return int(h), int(w)
+    return h, w
 
 
 def pads(padding: PaddingLike, kernel: Pair, stride: Pair, in_hw: Pair) -> Pads:

@@ -154,7 +154,7 @@ def colour_backward(dy: Array, saturation: Array, contrast: Array) -> Array:
 
 def _column(factor: Array, x: Array) -> Array:
     expect("factor", factor, x.shape[0])
-    return factor[:, None, None, None]
+    return factor.astype(x.dtype)[:, None, None, None]
 
 
 def _colour_linear(x: Array, saturation: Array, contrast: Array) -> Array:

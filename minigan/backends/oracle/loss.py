@@ -91,6 +91,6 @@ def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
     expect_some("mean", mean, 2)
     expect_same("logvar", logvar, "mean", mean)
     n = mean.dtype.type(mean.shape[0])
-    var = np.exp(logvar)
-    loss = 0.5 * (mean * mean + var - 1 - logvar).sum(axis=1)
-    return _mean(loss), mean / n, 0.5 * (var - 1) / n
+    beyond = np.expm1(logvar)  # var - 1, whose digits e^logvar - 1 would lose near logvar = 0
+    loss = 0.5 * (mean * mean + beyond - logvar).sum(axis=1)
+    return _mean(loss), mean / n, 0.5 * beyond / n

@@ -15,6 +15,8 @@ def asarray(host: Any) -> Array:
     """
     a = np.asarray(host)
     if a.dtype.kind in "iub":
+        if a.size and (a.min() < -(2**31) or a.max() >= 2**31):
+            raise ShapeError(f"integers from {a.min()} to {a.max()} were given; they must fit int32")
         return np.asarray(a, np.int32, order="C")
     if a.dtype not in (np.float32, np.float64, np.complex128):
         raise ShapeError(f"an array of {a.dtype} was given; the numpy backend takes float32, float64 or integers")
