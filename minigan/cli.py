@@ -1,6 +1,7 @@
 """The command line. Every user's mistake ends in one line on standard error and exit status 2, nothing half-written."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -24,7 +25,14 @@ class _Console(Console):
     """Wide where no terminal says how wide; once its reader is gone it says nothing more, and the work goes on."""
 
     def __init__(self) -> None:
-        super().__init__(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        super().__init__(soft_wrap=True, width=None if terminal else PIPE_COLUMNS)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:  # nobody reads, or the disk behind it is full
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -43,6 +51,8 @@ def main() -> NoReturn:
     """`minigan` and `python -m minigan`."""
     from minigan.backends.proxies import NotFinite
 
+    if sys.stdout is None:  # closed by the shell
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         status = app(sys.argv[1:] or ["--help"], prog_name="minigan", standalone_mode=False)
     except NotFinite as e:
@@ -64,6 +74,10 @@ def main() -> NoReturn:
 def _fail(text: str, status: int) -> NoReturn:
     print(f"minigan: {' '.join(text.split())}", file=sys.stderr)
     raise SystemExit(status) from None
+
+
+def _say(text: str) -> None:
+    out_console.print(text, markup=False, highlight=False)
 
 
 def _version(asked: bool) -> None:
@@ -128,9 +142,9 @@ def train(
         return
     folder, done = trainer.train(config, out, resume, reporter(out_console))
     if not done:
-        out_console.print(f"interrupted and saved; go on with: minigan train --resume --out {folder}")
+        _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
         raise typer.Exit(INTERRUPTED)
-    out_console.print(f"done: {folder} ({', '.join(sorted(p.name for p in folder.iterdir()))})")
+    _say(f"done: {folder} ({', '.join(sorted(p.name for p in folder.iterdir()))})")
 
 
 def _show_preview(p: Any) -> None:
@@ -139,13 +153,13 @@ def _show_preview(p: Any) -> None:
         table.add_row(*row)
     out_console.print(table)
     for line in p.lines:
-        out_console.print(line)
+        _say(line)
 
 
 @app.command()
 def sample(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1)] = 64,
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1, max=10**7)] = 64,
     seed: Seed = 0,
     out: Annotated[
         Path, typer.Option(help="grid.png; samples.npy (uint8 images, float32 points); a folder of PNGs.")
@@ -158,7 +172,7 @@ def sample(
     opened = runs.load(run)
     export.samples(opened, n, seed, out)
     weights = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}[opened.weights]
-    out_console.print(f"{out}: {n} samples of step {opened.step}, drawn from {weights}")
+    _say(f"{out}: {n} samples of step {opened.step}, drawn from {weights}")
 
 
 @app.command()
@@ -172,7 +186,7 @@ def interpolate(
     from minigan.training import run as runs
 
     export.walk(runs.load(run), seed, out)
-    out_console.print(f"{out}: a walk through 8 points of z")
+    _say(f"{out}: a walk through 8 points of z")
 
 
 @app.command()
@@ -192,9 +206,9 @@ def gradcheck(
     out_console.print(table)
     failed = [r for r in results if not r.ok]
     for r in failed:
-        out_console.print(str(r), highlight=False, markup=False)
-    out_console.print(f"{len(results) - len(failed)} of {len(results)} pass, bound 1e-6 (complex step 1e-10)")
-    out_console.print("kinks: points left out because an activation's corner lies between the two differences")
+        _say(str(r))
+    _say(f"{len(results) - len(failed)} of {len(results)} pass, bound 1e-6 (complex step 1e-10)")
+    _say("kinks: points left out because an activation's corner lies between the two differences")
     if failed:
         raise typer.Exit(1)
 
@@ -241,7 +255,7 @@ def fetch(name: Annotated[str, typer.Argument(metavar="mnist|fashion-mnist")]) -
 
     with downloading(out_console) as progress:
         path = sets.fetch(name, progress)
-    out_console.print(f"{name}: {path}")
+    _say(f"{name}: {path}")
 
 
 @app.command()
@@ -250,7 +264,7 @@ def doctor() -> None:
     from minigan.training import doctor as checks
 
     for key, value in checks.report():
-        out_console.print(f"{key:<10} {value}", highlight=False, markup=False)
+        _say(f"{key:<10} {value}")
 
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

@@ -212,14 +212,16 @@ def from_dict(tables: dict[str, Any], where: str, overrides: Iterable[Override] 
     for section, key_name, value in map(_override, overrides):
         given.setdefault(section, {})[key_name] = value
     tables = _overlaid(tables, given)
-    name = tables.pop("preset", where)
+    name = str(tables.pop("preset", where))
+    if name.encode("utf-8", "ignore").decode() != name:
+        raise ConfigError(f"preset {name!r} is not valid Unicode; rename the file")
     for section in tables:
         if section in SECTIONS and not isinstance(tables[section], dict):
             raise ConfigError(f"{where}: {section} = {tables[section]!r} must be a table of keys; write [{section}]")
         if section not in SECTIONS:
             raise ConfigError(f"{where}: section [{section}] is unknown; {nearest(section, SECTIONS)}")
     parts = {s: _section(where, s, kind, tables.get(s, {})) for s, kind in SECTIONS.items()}
-    return _resolve(Config(str(name), **parts))
+    return _resolve(Config(name, **parts))
 
 
 def _overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +240,7 @@ def _override(given: Override) -> tuple[str, str, Any]:
             raise ConfigError(f"--set {given!r} must read section.key=value, as in --set g.lr=1e-4")
         try:
             value = tomllib.loads(f"v = {text}")["v"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text  # an unquoted word
     else:
         path, value = given
@@ -264,7 +266,7 @@ def _value(name: str, f: Any, value: Any) -> Any:
         good = bool(value) and all(type(v) is int for v in value)
         kind = "a list of whole numbers"
     elif isinstance(default, float):
-        good, kind = type(value) in (int, float) and value == value and abs(value) != float("inf"), "a number"
+        good, kind = type(value) in (int, float) and abs(value) < 1e300, "a number"
         value = float(value) if good else value
     else:
         good, kind = type(value) is type(default), "a whole number" if isinstance(default, int) else "a word in quotes"

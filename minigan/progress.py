@@ -46,7 +46,7 @@ class Bar:
         self.progress.update(self.task, description=words.format(**line))
 
     def note(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def stop(self) -> None:
         self.progress.stop()

@@ -195,6 +195,9 @@ MISTAKES = {
     "unbounded critic": (["train", "--set", "loss.name=wasserstein"], ("train.weight_clip",)),
     "toys under tanh": (["train", "--data", "ring8"], ("vectors", "model.output=none")),
     "more than memory": (["train", "--set", "model.widths_g=[1000000000000]"], ("memory",)),
+    "a number without end": (["train", "--set", f"g.lr=1{'0' * 400}"], ("g.lr", "a number")),
+    "digits without end": (["train", "--set", f"train.steps=1{'0' * 5000}"], ("train.steps", "a whole number")),
+    "too many samples": (["sample", ".", "-n", str(10**18)], ("-n",)),
     "not Unicode": (["train", "--data", "caf\udce9"], ("Unicode",)),
     "no value": (["train", "--set", "g.lr"], ("section.key=value",)),
     "ill-typed": (["train", "--set", "g.lr=fast"], ("g.lr = 'fast'", "a number")),
@@ -277,6 +280,12 @@ def lacking(smoothing):
 def few():
     return None
 """
+
+
+def test_names_are_not_markup(minigan: Callable[..., Result]) -> None:
+    done = minigan("train", *TINY, "--steps", "1", "--out", "my [red] a[bold]")
+    assert done.status == 0 and "done: my [red] a[bold]" in done.out, done.err
+    assert minigan("sample", "my [red] a[bold]", "--out", "[bold].png").out.startswith("[bold].png: ")
 
 
 def test_version(minigan: Callable[..., Result]) -> None:

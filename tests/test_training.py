@@ -331,3 +331,41 @@ def test_images_without_bounds_sample_the_same_bits_whatever_n(tmp_path: Path) -
     out = run(tmp_path / "run", "train.steps=2", "model.output=none")
     one, many = (minigan.load(out).sample(n, seed=1, dtype="uint8") for n in (1, 70))
     assert one.tobytes() == many[:1].tobytes()
+
+
+def test_the_sub_step_that_failed_is_the_one_that_is_named(tmp_path: Path) -> None:
+    """D's update is done when G's gradient overflows; it is G's step that is repeated and named."""
+    t = Trainer(small("train.steps=1"), tmp_path / "run", False, Silent())
+    d_step = t.task.d_step
+
+    def then_break_g(*args: Any) -> Any:
+        record = d_step(*args)
+        t.task.G.layers[0].w[0, 0] = np.inf
+        return record
+
+    t.task.d_step = then_break_g  # type: ignore[method-assign]
+    with pytest.raises(NotFinite, match=r"d\.0, forward|g\.\d, forward"):
+        t.run()
+    assert t.task.failed == 1, "the second D step is the first that sees it"
+
+
+def test_a_damaged_log_is_refused_by_line(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=20")
+    lines = (out / "log.jsonl").read_bytes().splitlines(keepends=True)
+    for bad in (b"garbage\n", b'{"step": "x"}\n', b'{"step": 10}\n', b"5\n", b"\xff\xfe\n"):
+        (out / "log.jsonl").write_bytes(b"".join([lines[0], bad, *lines[2:]]))
+        refused(lambda: run(out, "train.steps=30", resume=True), CheckpointError, "log.jsonl: line 2")
+        assert (out / "log.jsonl").read_bytes().count(b"\n") == len(lines)
+    (out / "log.jsonl").write_bytes(b"".join(lines) + b"\xff\xfe")
+    run(out, "train.steps=30", resume=True)
+    assert [line["step"] for line in log.read(out)] == [5, 10, 15, 20, 25, 30]
+
+
+def test_a_run_that_changed_while_another_was_being_prepared(tmp_path: Path) -> None:
+    late = Trainer(small("train.steps=3"), tmp_path / "run", False, Silent())
+    run(tmp_path / "run", "train.steps=4")
+    refused(late.run, CheckpointError, "holds a run already")
+    later = Trainer(small("train.steps=9"), tmp_path / "run", True, Silent())
+    run(tmp_path / "run", "train.steps=6", resume=True)
+    refused(later.run, CheckpointError, "meanwhile")
+    assert state(tmp_path / "run").step == 6

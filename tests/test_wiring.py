@@ -448,8 +448,12 @@ def test_replay_names_net_layer_pass_op_and_tensor() -> None:
         with np.errstate(all="ignore"), pytest.raises(NotFinite, match=place):
             gan.replay([batch()], 1, Finite(ops))
     clean = make()
-    clean.replay([batch()], 1, Finite(ops))
-    assert not clean.bad()
+    for sub_step in (0, 1):
+        clean.failed = sub_step
+        p = {name: net.p.copy() for name, net in clean.nets.items()}
+        clean.replay([batch()], 1, Finite(ops))
+        assert not clean.bad()
+        assert all(np.array_equal(net.p, p[name]) for name, net in clean.nets.items())
 
 
 class Broken:

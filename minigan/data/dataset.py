@@ -169,6 +169,8 @@ def _stored_range(place: str, x: NDArray[Any]) -> Range | None:
             row = start + int(np.argwhere(~finite)[0][0])
             raise DataError(f"{place}: row {row} holds NaN or infinity, expected finite numbers; remove or mend it")
         low, high = min(low, float(block.min())), max(high, float(block.max()))
+    if max(-low, high) > np.finfo(np.float32).max:
+        raise DataError(f"{place}: values span {low:g} to {high:g}, expected what float32 holds; rescale them")
     if x.ndim == 2:
         return None
     for a, b in (UNIT, SIGNED):

@@ -47,6 +47,7 @@ class GAN:
         self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
         self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
         self.optimizers = {"d": self.opt_d, "g": self.opt_g}
+        self.failed = 0  # the sub-step of the last step that was not finite; see replay
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
 
     @property
@@ -57,12 +58,19 @@ class GAN:
     def step(self, batches: Sequence[Array], step: int) -> Record:
         """n_critic D steps and one G step; `step` counts from 0. Returns what a log line shows, as 0-d arrays."""
         record: Record = {}
-        for k, x_real in enumerate(batches):
-            tick = self._tick(step, k)
-            record |= self.d_step(x_real, self._z("z/d", tick, len(x_real)))
-        tick = self._tick(step, len(batches))
-        record |= self.g_step(self._z("z/g", tick, len(batches[-1])))
+        for sub in range(len(batches) + 1):
+            record |= self._sub_step(batches, step, sub)
+            if self.bad():
+                self.failed = sub
+                break
         return record
+
+    def _sub_step(self, batches: Sequence[Array], step: int, sub: int, update: bool = True) -> Record:
+        """D's step on batch number `sub`; G's after the last."""
+        tick = self._tick(step, sub)
+        if sub < len(batches):
+            return self.d_step(batches[sub], self._z("z/d", tick, len(batches[sub])), update)
+        return self.g_step(self._z("z/g", tick, len(batches[-1])), update)
 
     def d_step(self, x_real: Array, z: Array, update: bool = True) -> Record:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are."""
@@ -112,13 +120,10 @@ class GAN:
         return bool(self.ops.to_numpy(self.clock.array)[BAD] != 0)
 
     def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
-        """Both sub-steps again on `ops` (a proxy that looks for NaN), without updating any weight."""
+        """The sub-step that failed again on `ops` (a proxy that looks for NaN), without updating any weight."""
         for net in self.nets.values():
             net.use(ops)
-        for k, x_real in enumerate(batches):
-            tick = self._tick(step, k)
-            self.d_step(x_real, self._z("z/d", tick, len(x_real)), update=False)
-        self.g_step(self._z("z/g", self._tick(step, len(batches)), len(batches[-1])), update=False)
+        self._sub_step(batches, step, self.failed, update=False)
 
     def samples(self, z: Array, weights: str) -> Array:
         """z (N, Z) host -> (N, *shape) host, of net "ema" or "g": batches of DRAW, padded, with running statistics."""

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from minigan.errors import CheckpointError
 from minigan.training.atomic import atomic_text, reported
 
 NAME = "log.jsonl"
+NEEDED = ("step", "loss_d", "loss_g", "d_real", "d_fake")  # what the plot and train.patience read
 TIMES = ("images_per_s", "elapsed_s")  # all else is a function of configuration and data
 
 
@@ -26,14 +28,21 @@ class RunLog:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The complete lines of a run's log, oldest first; none when there is no log yet."""
+    """The lines of a run's log, oldest first; none when there is no log yet. A torn last line is left out.
+
+    Raises CheckpointError naming the line when another one is damaged.
+    """
     path = folder / NAME
     with reported("read", path):
-        text = path.read_text("utf-8") if path.exists() else ""
+        rows = path.read_bytes().splitlines() if path.exists() else []
     lines = []
-    for row in text.splitlines():
+    for number, row in enumerate(rows, 1):
         try:
-            lines.append(json.loads(row))
-        except json.JSONDecodeError:  # a killed process tore the last line
-            break
+            line = json.loads(row)
+        except ValueError:
+            line = None
+        if isinstance(line, dict) and all(isinstance(line.get(k), int | float) for k in NEEDED):
+            lines.append(line)
+        elif number < len(rows):
+            raise CheckpointError(f"{path}: line {number} is no log line; remove it, or restore the file")
     return lines

@@ -150,12 +150,12 @@ class Trainer:
         self.parts = prepare(config)
         config, self.task = self.parts.config, self.parts.task
         self.config = config
-        saved = self._saved() if resume else None
+        self.resume, self.saved = resume, self._saved() if resume else None
         self.environment = environment.record(self.parts.ops.NAME)
         self.first, self.elapsed = 0, 0.0
         reporter.note(self.parts.backend_note)
-        if saved:
-            self._restore(saved)
+        if self.saved:
+            self._restore(self.saved)
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
         seed, model = config.train.seed, config.model
@@ -258,11 +258,18 @@ class Trainer:
             lock = os.open(self.out, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._check_unchanged()
             yield
         except BlockingIOError as e:
             raise CheckpointError(f"{self.out} is being trained by another process; wait for it or stop it") from e
         finally:
             os.close(lock)
+
+    def _check_unchanged(self) -> None:
+        """Another process may have trained here since this one looked."""
+        _refuse(self.out, self.resume)
+        if self.resume and checkpoint.newest(self.out / checkpoint.FOLDER) != (self.saved and self.saved.path):
+            raise CheckpointError(f"{self.out} was trained by another process meanwhile; start again")
 
     def _save(self, step: int) -> None:
         meta = {
@@ -376,8 +383,13 @@ def recorded(out: Path) -> Config:
     if not path.is_file():
         checkpoint.resolve(out)  # says what is wrong with the folder
     with reported("read", path):
-        text = path.read_text("utf-8")
-    return configs.from_toml(text, str(path))
+        data = path.read_bytes()
+    try:
+        return configs.from_toml(data.decode("utf-8"), str(path))
+    except UnicodeDecodeError as e:
+        raise CheckpointError(
+            f"{path}: is not UTF-8 text ({e.reason} at byte {e.start}); put the run's own back"
+        ) from e
 
 
 def unlike(run: Config, given: Config) -> list[str]:
