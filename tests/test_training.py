@@ -369,3 +369,8 @@ def test_a_run_that_changed_while_another_was_being_prepared(tmp_path: Path) -> 
     run(tmp_path / "run", "train.steps=6", resume=True)
     refused(later.run, CheckpointError, "meanwhile")
     assert state(tmp_path / "run").step == 6
+
+
+def test_a_run_that_moves_goes_on(tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=60", "train.patience=3", "train.min_change=0.0")
+    assert state(out).step == 60
