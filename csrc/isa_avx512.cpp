@@ -1,4 +1,6 @@
+#include "alloc.h"
 #include "kernels.h"
+#include "parallel.h"
 #if MINIGAN_X86
 #include <immintrin.h>
 #if defined(__clang__)
@@ -7,16 +9,11 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
 #endif
 #define WIDTH 16
+#include "kernels.inl"
 
 namespace minigan {
-namespace {
-#include "simd.inl"
-#include "pointwise.inl"
-#include "optim.inl"
-}  // namespace
-const Kernels kernels_avx512 = {
-    "avx512", {activation<relu>, activation<leaky_relu>, activation<tanh>, activation<sigmoid>}, adam_step};
-}  // namespace minigan
+const Kernels kernels_avx512 = {"avx512", TABLE};
+}
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,12 +1,9 @@
+#include "alloc.h"
 #include "kernels.h"
+#include "parallel.h"
 #define WIDTH 4
+#include "kernels.inl"
 
 namespace minigan {
-namespace {
-#include "simd.inl"
-#include "pointwise.inl"
-#include "optim.inl"
-}  // namespace
-const Kernels kernels_baseline = {
-    "baseline", {activation<relu>, activation<leaky_relu>, activation<tanh>, activation<sigmoid>}, adam_step};
-}  // namespace minigan
+const Kernels kernels_baseline = {"baseline", TABLE};
+}

@@ -47,6 +47,126 @@ inline vf tanh(vf x, vf) {
 }
 
 template <vf (*act)(vf, vf)>
-void activation(const float* x, float* y, size_t n, float slope) {
+inline void apply(const float* x, float* y, size_t n, float slope) {
     for_vectors(n, [=](size_t i, auto lanes) { lanes.store(y + i, act(lanes.load(x + i), all(slope))); });
 }
+
+inline vf identity(vf x, vf) { return x; }
+
+// by ActKind; y may be x
+constexpr void (*ACTIVATIONS[ACT_KINDS])(const float* x, float* y, size_t n, float slope) = {
+    apply<identity>, apply<relu>, apply<leaky_relu>, apply<tanh>, apply<sigmoid>};
+
+constexpr size_t BLOCK = 1 << 14;  // numbers per part of an elementwise kernel
+
+void activation(const float* x, float* y, size_t n, Act act) {
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) { ACTIVATIONS[act.kind](x + begin, y + begin, end - begin, act.slope); });
+}
+
+// dx = dy act'(x) with act' written in y. NaN in y comes out.
+inline vf relu_slope(vf y, vf) { return y > 0.0f ? all(1.0f) : y <= 0.0f ? vf{} : y; }
+inline vf leaky_relu_slope(vf y, vf slope) { return y > 0.0f ? all(1.0f) : y <= 0.0f ? slope : y; }
+inline vf tanh_slope(vf y, vf) { return (1.0f - y) * (1.0f + y); }
+inline vf sigmoid_slope(vf y, vf) { return y * (1.0f - y); }
+
+template <vf (*slope_of)(vf, vf)>
+inline void apply_backward(const float* dy, const float* y, float* dx, size_t n, float slope) {
+    for_vectors(n, [=](size_t i, auto lanes) {
+        lanes.store(dx + i, lanes.load(dy + i) * slope_of(lanes.load(y + i), all(slope)));
+    });
+}
+
+// by ActKind, of which NONE has no backward pass
+constexpr void (*SLOPES[ACT_KINDS])(const float* dy, const float* y, float* dx, size_t n, float slope) = {
+    nullptr, apply_backward<relu_slope>, apply_backward<leaky_relu_slope>, apply_backward<tanh_slope>,
+    apply_backward<sigmoid_slope>};
+
+void activation_backward(const float* dy, const float* y, float* dx, size_t n, Act act) {
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) {
+        SLOPES[act.kind](dy + begin, y + begin, dx + begin, end - begin, act.slope);
+    });
+}
+
+// to[i] = of(i, lanes) for all i < n
+template <class Of>
+inline void map(float* to, size_t n, const Of& of) {
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) {
+        for_vectors(end - begin, [=](size_t i, auto lanes) { lanes.store(to + begin + i, of(begin + i, lanes)); });
+    });
+}
+
+void axpby(float alpha, const float* x, float beta, const float* y, float* to, size_t n) {
+    map(to, n, [=](size_t i, auto lanes) { return alpha * lanes.load(x + i) + beta * lanes.load(y + i); });
+}
+
+void add_scaled(float alpha, const float* x, float* dp, size_t n) {
+    map(dp, n, [=](size_t i, auto lanes) { return lanes.load(dp + i) + alpha * lanes.load(x + i); });
+}
+
+void mul(const float* x, const float* y, float* to, size_t n) {
+    map(to, n, [=](size_t i, auto lanes) { return lanes.load(x + i) * lanes.load(y + i); });
+}
+
+void scale(const float* x, float alpha, float* to, size_t n) {
+    map(to, n, [=](size_t i, auto lanes) { return alpha * lanes.load(x + i); });
+}
+
+void clip(float* p, float limit, size_t n) {
+    map(p, n, [=](size_t i, auto lanes) {
+        const vf x = lanes.load(p + i);
+        return x > limit ? all(limit) : x < -limit ? all(-limit) : x;
+    });
+}
+
+inline float sum_lanes(vf x) {
+    float sum = 0;
+    for (int lane = 0; lane < WIDTH; lane++) sum += x[lane];
+    return sum;
+}
+
+// The sum of of(i, lanes) over i < n; lanes beyond the end must give 0. Four sums side by side per block, blocks in order.
+template <class Of>
+inline float sum_block(size_t n, const Of& of) {
+    vf sums[4] = {};
+    size_t i = 0;
+    for (; i + 4 * WIDTH <= n; i += 4 * WIDTH)
+        for (int k = 0; k < 4; k++) sums[k] += of(i + k * WIDTH, Whole{});
+    for_vectors(n - i, [&](size_t j, auto lanes) { sums[0] += of(i + j, lanes); });
+    return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+template <class Of>
+inline float sum_of(size_t n, const Of& of) {
+    if (n <= BLOCK) return sum_block(n, of);
+    float* sums = scratch_take((n + BLOCK - 1) / BLOCK);
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) {
+        sums[begin / BLOCK] = sum_block(end - begin, [=](size_t i, auto lanes) { return of(begin + i, lanes); });
+    });
+    float sum = 0;
+    for (size_t block = 0; block * BLOCK < n; block++) sum += sums[block];
+    return sum;
+}
+
+float sum(const float* x, size_t n) {
+    return sum_of(n, [=](size_t i, auto lanes) { return lanes.load(x + i); });
+}
+
+inline float squares_of_block(const float* x, size_t n) {
+    return sum_block(n, [=](size_t i, auto lanes) { return lanes.load(x + i) * lanes.load(x + i); });
+}
+
+float sum_squares(const float* x, size_t n) {
+    return sum_of(n, [=](size_t i, auto lanes) { return lanes.load(x + i) * lanes.load(x + i); });
+}
+
+void row_sum_squares(const float* x, float* to, int rows, size_t row) {
+    for_parts(rows, [=](int r) {
+        float sum = 0;
+        for (size_t i = 0; i < row; i += BLOCK)
+            sum += squares_of_block(x + r * row + i, row - i < BLOCK ? row - i : BLOCK);
+        to[r] = sum;
+    });
+}
+
+constexpr Pointwise POINTWISE = {activation, activation_backward, axpby, add_scaled, mul, scale, clip, sum, sum_squares,
+                                 row_sum_squares};

@@ -1,0 +1,89 @@
+#include "arrays.h"
+
+namespace minigan {
+namespace {
+
+struct Pair {
+    int first, second;
+};
+
+Pair pair(py::handle given) {
+    require(PyTuple_Check(given.ptr()) && PyTuple_GET_SIZE(given.ptr()) == 2);
+    const auto number = [&](int i) {
+        const long value = PyLong_AsLong(PyTuple_GET_ITEM(given.ptr(), i));
+        if (value == -1 && PyErr_Occurred()) PyErr_Clear();
+        require(value >= 0 && value < (1 << 20));
+        return static_cast<int>(value);
+    };
+    return {number(0), number(1)};
+}
+
+const Conv& algorithm(const Kernels& kernels, const std::string& name) {
+    for (int i = 0; i < CONV_ALGORITHMS; i++)
+        if (name == CONV_NAMES[i]) return kernels.conv[i];
+    throw Refused();
+}
+
+// The convolution of an (N,H,W,I) image; `w` is (KH,KW,I,O).
+ConvShape conv_shape(int N, int H, int W, const Array<const float>& w, py::handle stride, py::handle padding) {
+    const Pair s = pair(stride);
+    require(s.first > 0 && s.second > 0 && PyTuple_Check(padding.ptr()) && PyTuple_GET_SIZE(padding.ptr()) == 2);
+    const Pair rows = pair(PyTuple_GET_ITEM(padding.ptr(), 0)), columns = pair(PyTuple_GET_ITEM(padding.ptr(), 1));
+    const int KH = w.at(0), KW = w.at(1), h = H + rows.first + rows.second - KH, v = W + columns.first + columns.second - KW;
+    require(h >= 0 && v >= 0);
+    return {N, H, W, w.at(2), KH, KW, w.at(3), h / s.first + 1, v / s.second + 1, s.first, s.second, rows.first, columns.first};
+}
+
+py::array conv2d(const Kernels& kernels, const std::string& name, py::handle x_given, py::handle w_given, py::handle b_given,
+                 py::handle stride, py::handle padding, py::handle act_given) {
+    const In x = in(x_given, 4), w = in(w_given, 4), b = optional(b_given);
+    const ConvShape s = conv_shape(x.at(0), x.at(1), x.at(2), w, stride, padding);
+    require(x.at(3) == s.I && (!b.data || b.is({s.O})));
+    const Act a = act(act_given);
+    const Conv& conv = algorithm(kernels, name);
+    Made y = make({s.N, s.P, s.Q, s.O});
+    {
+        const Running running;
+        conv.forward(s, x.data, w.data, b.data, y.to, a);
+    }
+    return y.array;
+}
+
+py::array conv2d_dgrad(const Kernels& kernels, const std::string& name, py::handle dy_given, py::handle w_given,
+                       py::handle b_given, py::handle stride, py::handle padding, py::handle out_hw, py::handle act_given) {
+    const In dy = in(dy_given, 4), w = in(w_given, 4), b = optional(b_given);
+    const Pair hw = pair(out_hw);
+    require(hw.first > 0 && hw.second > 0);
+    const ConvShape s = conv_shape(dy.at(0), hw.first, hw.second, w, stride, padding);
+    require(dy.is({s.N, s.P, s.Q, s.O}) && (!b.data || b.is({s.I})));
+    const Act a = act(act_given);
+    const Conv& conv = algorithm(kernels, name);
+    Made dx = make({s.N, s.H, s.W, s.I});
+    {
+        const Running running;
+        conv.dgrad(s, dy.data, w.data, b.data, dx.to, a);
+    }
+    return dx.array;
+}
+
+void conv2d_wgrad(const Kernels& kernels, const std::string& name, py::handle dy_given, py::handle x_given, py::handle dw_given,
+                  py::handle db_given, py::handle stride, py::handle padding) {
+    const In dy = in(dy_given, 4), x = in(x_given, 4);
+    const Out dw = inout(dw_given), db = optional_inout(db_given);
+    require(dw.ndim == 4);
+    const ConvShape s =
+        conv_shape(x.at(0), x.at(1), x.at(2), {dw.data, dw.shape, dw.ndim, dw.size}, stride, padding);
+    require(x.at(3) == s.I && dy.is({s.N, s.P, s.Q, s.O}) && (!db.data || db.is({s.O})));
+    const Conv& conv = algorithm(kernels, name);
+    const Running running;
+    if (db.data) kernels.linear.bias_grad(dy.data, db.data, dy.rows(), s.O);
+    conv.wgrad(s, dy.data, x.data, dw.data);
+}
+
+}  // namespace
+
+void bind_conv(Module& kernels) {
+    kernels.def("conv2d", &conv2d).def("conv2d_dgrad", &conv2d_dgrad).def("conv2d_wgrad", &conv2d_wgrad);
+}
+
+}  // namespace minigan

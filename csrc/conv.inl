@@ -1,0 +1,242 @@
+// Convolution on the matrix product of gemm.inl, an image never copied: per tap of the kernel, the rows of A are the pixels
+// that this tap meets, found through a table of pointers. ("direct"; Dukhan 2019, arXiv:1907.02129.)
+//
+// Rows of C are (pixel, sample) with the sample running fastest. Where a tap falls into the padding it does so for all
+// samples of a pixel, and the tap is left out: on a 7x7 map only 69 % of a padded 5x5 kernel's taps meet data.
+// A data gradient of stride s falls apart in s x s phases, output pixels of equal remainder, each with its own taps, so
+// that nothing is multiplied by inserted zeros.
+
+constexpr int MOST_TERMS = 16;       // taps per call of a micro-kernel
+constexpr int ROWS_PER_PART = 448;   // rows x channels of A and rows x columns of C stay in the second cache
+
+// One sweep: C[(pixel, n)][:] = sum over taps of  source[n][from(tap, pixel)][:] B_tap
+struct Sweep {
+    int N, pixels, taps, K, columns;
+    const int* from;  // [tap][pixel]: source pixel or -1
+    const int* to;    // [pixel]: destination pixel
+    const float* source;
+    float* destination;
+    size_t source_image, destination_image;  // numbers per sample
+    Panels B;                                // of tap t from row t * K
+};
+
+inline bool meets(const Sweep& s, int tap, int row0, int rows) {
+    for (int pixel = row0 / s.N; pixel <= (row0 + rows - 1) / s.N; pixel++)
+        if (s.from[tap * s.pixels + pixel] >= 0) return true;
+    return false;
+}
+
+// Where rows [row0, row0 + rows) come from, tap by tap, and where they go
+inline void point(const Sweep& s, int row0, int rows, const float* zeros, const float** in, float** out) {
+    for (int r = 0; r < rows; r++) {
+        const int pixel = (row0 + r) / s.N, n = (row0 + r) % s.N;
+        out[r] = s.destination + n * s.destination_image + (size_t)s.to[pixel] * s.columns;
+        for (int t = 0; t < s.taps; t++) {
+            const int from = s.from[t * s.pixels + pixel];
+            in[t * rows + r] = from < 0 ? zeros : s.source + n * s.source_image + (size_t)from * s.K;
+        }
+    }
+}
+
+// Rows [row0, row0 + rows) times columns [n0, n1); a tile of rows stays within a pixel where the batch is large.
+inline void sweep_part(const Sweep& s, int row0, int rows, int n0, int n1, const float* zeros, const float* b, Act act) {
+    const float** in = (const float**)scratch_take(2 * (size_t)s.taps * rows);
+    float** out = (float**)scratch_take(2 * rows);
+    point(s, row0, rows, zeros, in, out);
+    const int group = rows % s.N == 0 && s.N >= MR ? s.N : rows;
+    const Cut tiles(group, MR), pieces(s.K, KC);
+    const int tile_count = rows / group * tiles.pieces;
+    bool* touched = (bool*)scratch_take(tile_count / 4 + 1);
+    for (int i = 0; i < tile_count; i++) touched[i] = false;
+    const int per_call = KC / s.K < 1 ? 1 : KC / s.K > MOST_TERMS ? MOST_TERMS : KC / s.K;
+    for (int t0 = 0; t0 < s.taps; t0 += per_call) {
+        const int t1 = t0 + per_call < s.taps ? t0 + per_call : s.taps;
+        for (int piece = 0; piece < pieces.pieces; piece++)
+            for (int n = n0; n < n1; n += NR)
+                for (int i = 0; i < tile_count; i++) {
+                    const int r = i / tiles.pieces * group + tiles.begin(i % tiles.pieces);
+                    const int size = tiles.size(i % tiles.pieces), k = pieces.begin(piece);
+                    Term terms[MOST_TERMS];
+                    int count = 0;
+                    for (int t = t0; t < t1; t++)
+                        if (meets(s, t, row0 + r, size)) terms[count++] = {in + t * rows + r, s.B.from(t * s.K + k, n)};
+                    if (count)
+                        Micro<ALONG_M>::calls[size - 1](count, terms, pieces.size(piece), k, s.B.ld, out + r, n, n1,
+                                                       touched[i] || piece > 0);
+                    if (count && piece + 1 == pieces.pieces && n + NR >= n1) touched[i] = true;
+                }
+    }
+    for (int i = 0; i < tile_count; i++)  // pixels that no tap meets
+        if (!touched[i]) {
+            const int r = i / tiles.pieces * group + tiles.begin(i % tiles.pieces);
+            for (int j = r; j < r + tiles.size(i % tiles.pieces); j++)
+                for_vectors(n1 - n0, [=](size_t c, auto lanes) { lanes.store(out[j] + n0 + c, vf{}); });
+        }
+    finish_rows(out, rows, n0, n1, b, act);
+}
+
+inline void sweep(const Sweep& s, const float* b, Act act) {
+    const int per_block = s.N >= MR ? (ROWS_PER_PART + s.N - 1) / s.N : ROWS_PER_PART;  // pixels, or rows
+    const Cut blocks(s.N >= MR ? s.pixels : s.pixels * s.N, per_block);
+    const int unit = s.N >= MR ? s.N : 1;
+    const int panels = (s.columns + NR - 1) / NR, cuts = blocks.pieces < FEW_PARTS ? panels : 1;
+    float* zeros = scratch_take(s.K);
+    for (int k = 0; k < s.K; k++) zeros[k] = 0;
+    for_parts(blocks.pieces * cuts, [&](int part) {
+        const int block = part / cuts, cut = part % cuts, n1 = (cut + 1) * NR;
+        sweep_part(s, blocks.begin(block) * unit, blocks.size(block) * unit, cut * NR,
+                   cuts == 1 || n1 > s.columns ? s.columns : n1, zeros, b, act);
+    });
+}
+
+// Along one axis: the source index of an output index at tap i, or -1
+inline int forward_from(int p, int i, int stride, int before, int size) {
+    const int h = p * stride + i - before;
+    return h >= 0 && h < size ? h : -1;
+}
+inline int backward_from(int h, int i, int stride, int before, int size) {
+    const int p = h + before - i;
+    return p >= 0 && p % stride == 0 && p / stride < size ? p / stride : -1;
+}
+
+void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b, float* y, Act act) {
+    const int taps = s.KH * s.KW, pixels = s.P * s.Q, panels = (s.O + NR - 1) / NR;
+    int* from = (int*)scratch_take((size_t)taps * pixels);
+    int* to = (int*)scratch_take(pixels);
+    for (int p = 0; p < s.P; p++)
+        for (int q = 0; q < s.Q; q++) {
+            to[p * s.Q + q] = p * s.Q + q;
+            for (int i = 0; i < s.KH; i++)
+                for (int j = 0; j < s.KW; j++) {
+                    const int h = forward_from(p, i, s.sh, s.top, s.H), v = forward_from(q, j, s.sw, s.left, s.W);
+                    from[(i * s.KW + j) * pixels + p * s.Q + q] = h < 0 || v < 0 ? -1 : h * s.W + v;
+                }
+        }
+    Panels B = {w, (size_t)NR, (size_t)s.O};
+    if (s.N * pixels >= ROWS_PER_PART) {  // else B is read too seldom to be worth a copy
+        const size_t panel = (size_t)taps * s.I * NR;
+        float* packed = scratch_take(panels * panel);
+        for_parts(panels * taps, [&](int part) {
+            const int p = part / taps, t = part % taps;
+            pack(w + (size_t)t * s.I * s.O, s.O, s.I, s.O, p * NR, packed + p * panel + (size_t)t * s.I * NR);
+        });
+        B = {packed, panel, (size_t)NR};
+    }
+    sweep({s.N, pixels, taps, s.I, s.O, from, to, x, y, (size_t)s.H * s.W * s.I, (size_t)pixels * s.O, B}, b, act);
+}
+
+// A sweep of few rows, whose B_tap is w_tap (columns, K) turned over: dot products, w as it lies.
+inline void sweep_few(const Sweep& s, const float* const* w, const float* b, Act act) {
+    const int rows = s.pixels * s.N;
+    float* zeros = scratch_take(s.K);
+    for (int k = 0; k < s.K; k++) zeros[k] = 0;
+    const float** in = (const float**)scratch_take(2 * (size_t)s.taps * rows);
+    float** out = (float**)scratch_take(2 * rows);
+    point(s, 0, rows, zeros, in, out);
+    const Cut tiles(rows, DOT_M), blocks(s.columns, DOT_N);
+    for_parts(blocks.pieces, [&](int part) {
+        const int n0 = blocks.begin(part), size = blocks.size(part);
+        Dot* terms = (Dot*)scratch_take(sizeof(Dot) / sizeof(float) * s.taps);
+        for (int i = 0; i < tiles.pieces; i++) {
+            const int r = tiles.begin(i);
+            int count = 0;
+            for (int t = 0; t < s.taps; t++)
+                if (meets(s, t, r, tiles.size(i))) terms[count++] = {in + t * rows + r, w[t] + (size_t)n0 * s.K};
+            DOTS[tiles.size(i) - 1][size - 1](count, terms, s.K, s.K, out + r, n0);
+        }
+        finish_rows(out, rows, n0, n0 + size, b, act);
+    });
+}
+
+constexpr int FEW_ROWS = 256;  // with fewer, turning w over costs more than it gains
+
+void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
+    const int panels = (s.I + NR - 1) / NR, all_taps = s.KH * s.KW;
+    const bool few = s.N * s.P * s.Q < FEW_ROWS;
+    const size_t panel = (size_t)all_taps * s.O * NR;
+    float* packed = few ? nullptr : scratch_take(panels * panel);
+    const float** as_is = (const float**)scratch_take(2 * all_taps);
+    int* order = (int*)scratch_take(all_taps);  // taps phase by phase: of equal (i mod sh, j mod sw)
+    int count = 0;
+    for (int a = 0; a < s.sh; a++)
+        for (int c = 0; c < s.sw; c++)
+            for (int i = a; i < s.KH; i += s.sh)
+                for (int j = c; j < s.KW; j += s.sw) order[count++] = i * s.KW + j;
+    for (int t = 0; t < all_taps; t++) as_is[t] = w + (size_t)order[t] * s.I * s.O;
+    if (!few)
+        for_parts(panels * all_taps, [&](int part) {
+            const int p = part / all_taps, t = part % all_taps;
+            pack_transposed(as_is[t], s.O, s.O, s.I, p * NR, packed + p * panel + (size_t)t * s.O * NR);
+        });
+    int done = 0;
+    for (int a = 0; a < s.sh; a++)
+        for (int c = 0; c < s.sw; c++) {
+            const int taps = ((s.KH - a + s.sh - 1) / s.sh) * ((s.KW - c + s.sw - 1) / s.sw);
+            int* to = (int*)scratch_take((size_t)(s.H / s.sh + 1) * (s.W / s.sw + 1));
+            int pixels = 0;
+            for (int h = 0; h < s.H; h++)
+                for (int v = 0; v < s.W; v++)
+                    if ((h + s.top) % s.sh == a && (v + s.left) % s.sw == c) to[pixels++] = h * s.W + v;
+            int* from = (int*)scratch_take((size_t)taps * pixels + 1);
+            for (int t = 0; t < taps; t++)
+                for (int k = 0; k < pixels; k++) {
+                    const int i = order[done + t] / s.KW, j = order[done + t] % s.KW;
+                    const int p = backward_from(to[k] / s.W, i, s.sh, s.top, s.P);
+                    const int q = backward_from(to[k] % s.W, j, s.sw, s.left, s.Q);
+                    from[t * pixels + k] = p < 0 || q < 0 ? -1 : p * s.Q + q;
+                }
+            const Panels B = {few ? nullptr : packed + (size_t)done * s.O * NR, panel, (size_t)NR};
+            const Sweep phase = {s.N, pixels, taps, s.O, s.I, from, to, dy, dx, (size_t)s.P * s.Q * s.O,
+                                 (size_t)s.H * s.W * s.I, B};
+            if (pixels && few)
+                sweep_few(phase, as_is + done, b, act);
+            else if (pixels)
+                sweep(phase, b, act);
+            done += taps;
+        }
+}
+
+// dw_tap += x_tap^T dy: the terms of the sum are (pixel, sample); per row of pixels, those that the tap meets are a run.
+void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
+    const int terms = s.P * s.Q * s.N, panels = (s.O + NR - 1) / NR, taps = s.KH * s.KW;
+    float* packed = scratch_take((size_t)panels * terms * NR);  // dy in the order of the terms
+    for_parts(panels * s.P * s.Q, [&](int part) {
+        const int p = part / (s.P * s.Q), pixel = part % (s.P * s.Q);
+        pack(dy + (size_t)pixel * s.O, (size_t)s.P * s.Q * s.O, s.N, s.O, p * NR,
+             packed + ((size_t)p * terms + (size_t)pixel * s.N) * NR);
+    });
+    const Cut blocks(s.I, 4 * MR);
+    for_parts(taps * blocks.pieces, [&](int part) {
+        const int tap = part / blocks.pieces, i = tap / s.KW, j = tap % s.KW, block = part % blocks.pieces;
+        int q0 = 0, q1 = s.Q, p0 = 0, p1 = s.P;
+        while (p0 < p1 && forward_from(p0, i, s.sh, s.top, s.H) < 0) p0++;
+        while (p1 > p0 && forward_from(p1 - 1, i, s.sh, s.top, s.H) < 0) p1--;
+        while (q0 < q1 && forward_from(q0, j, s.sw, s.left, s.W) < 0) q0++;
+        while (q1 > q0 && forward_from(q1 - 1, j, s.sw, s.left, s.W) < 0) q1--;
+        const int run = (q1 - q0) * s.N, runs = p1 - p0;
+        if (run == 0 || runs == 0) return;
+        const float** rows = (const float**)scratch_take(2 * (size_t)runs * run);
+        for (int r = 0; r < runs; r++)
+            for (int k = 0; k < run; k++) {
+                const int h = (p0 + r) * s.sh + i - s.top, v = (q0 + k / s.N) * s.sw + j - s.left;
+                rows[r * run + k] = x + (((size_t)(k % s.N) * s.H + h) * s.W + v) * s.I;
+            }
+        float** out = (float**)scratch_take(2 * blocks.size(block));
+        for (int c = 0; c < blocks.size(block); c++) out[c] = dw + ((size_t)tap * s.I + blocks.begin(block) + c) * s.O;
+        const Cut tiles(blocks.size(block), MR);
+        const int per_call = KC / run < 1 ? 1 : KC / run > MOST_TERMS ? MOST_TERMS : KC / run;
+        for (int r0 = 0; r0 < runs; r0 += per_call)
+            for (int p = 0; p < panels; p++) {
+                Term term[MOST_TERMS];
+                int count = 0;
+                for (int r = r0; r < runs && r < r0 + per_call; r++)
+                    term[count++] = {rows + r * run,
+                                     packed + ((size_t)p * terms + ((size_t)(p0 + r) * s.Q + q0) * s.N) * NR};
+                for (int t = 0; t < tiles.pieces; t++)
+                    Micro<ALONG_K>::calls[tiles.size(t) - 1](count, term, run, blocks.begin(block) + tiles.begin(t), NR,
+                                                            out + tiles.begin(t), p * NR, s.O, true);
+            }
+    });
+}
+
+constexpr Conv DIRECT_CONV = {direct_forward, direct_dgrad, direct_wgrad};

@@ -1,0 +1,67 @@
+// Convolution of few channels: a tap alone is too short a sum for the matrix product, so each output pixel's window is
+// copied into one row ("im2col"; Chellapilla et al. 2006), and the dense layer's kernels do the rest. The data gradient
+// multiplies first and adds the windows up afterwards.
+
+// Rows of windows per sample: columns (P Q, KH KW I) of image x (H,W,I), zeros outside
+inline void gather_windows(const ConvShape& s, const float* x, float* columns) {
+    for (int p = 0; p < s.P; p++)
+        for (int q = 0; q < s.Q; q++)
+            for (int i = 0; i < s.KH; i++) {
+                const int h = p * s.sh + i - s.top, v0 = q * s.sw - s.left, row = s.KW * s.I;
+                const int before = v0 < 0 ? (v0 < -s.KW ? row : -v0 * s.I) : 0;
+                const int inside = h < 0 || h >= s.H ? 0 : (v0 + s.KW > s.W ? s.W - v0 : s.KW) * s.I;  // end of the data
+                for (int k = 0; k < row; k++)
+                    *columns++ = k >= before && k < inside ? x[((size_t)h * s.W + v0) * s.I + k] : 0;
+            }
+}
+
+// dx (H,W,I) = sum of the windows' rows
+inline void scatter_windows(const ConvShape& s, const float* columns, float* dx) {
+    for (int k = 0; k < s.H * s.W * s.I; k++) dx[k] = 0;
+    for (int p = 0; p < s.P; p++)
+        for (int q = 0; q < s.Q; q++)
+            for (int i = 0; i < s.KH; i++, columns += s.KW * s.I) {
+                const int h = p * s.sh + i - s.top, v0 = q * s.sw - s.left;
+                if (h < 0 || h >= s.H) continue;
+                const int begin = v0 < 0 ? -v0 * s.I : 0, end = (v0 + s.KW > s.W ? s.W - v0 : s.KW) * s.I;
+                float* row = dx + ((size_t)h * s.W + v0) * s.I;
+                for (int k = begin; k < end; k++) row[k] += columns[k];
+            }
+}
+
+void im2col_forward(const ConvShape& s, const float* x, const float* w, const float* b, float* y, Act act) {
+    const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I;
+    for_parts(s.N, [&](int n) {
+        float* columns = scratch_take((size_t)pixels * K);
+        gather_windows(s, x + (size_t)n * s.H * s.W * s.I, columns);
+        linear_forward(columns, w, b, y + (size_t)n * pixels * s.O, pixels, K, s.O, act);
+    });
+}
+
+void im2col_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
+    const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I, panels = (K + NR - 1) / NR;
+    float* packed = scratch_take((size_t)panels * s.O * NR);
+    for (int p = 0; p < panels; p++) pack_transposed(w, s.O, s.O, K, p * NR, packed + (size_t)p * s.O * NR);
+    for_parts(s.N, [&](int n) {
+        float* columns = scratch_take((size_t)pixels * K);
+        float* image = dx + (size_t)n * s.H * s.W * s.I;
+        dense(dy + (size_t)n * pixels * s.O, {packed, (size_t)s.O * NR, (size_t)NR}, nullptr, columns, pixels, s.O, K,
+              {NONE, 0});
+        scatter_windows(s, columns, image);
+        if (b)
+            for (int k = 0; k < s.H * s.W; k++)
+                for (int i = 0; i < s.I; i++) image[k * s.I + i] += b[i];
+        ACTIVATIONS[act.kind](image, image, (size_t)s.H * s.W * s.I, act.slope);
+    });
+}
+
+void im2col_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
+    const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I;
+    float* columns = scratch_take((size_t)s.N * pixels * K);
+    for_parts(s.N, [&](int n) {
+        gather_windows(s, x + (size_t)n * s.H * s.W * s.I, columns + (size_t)n * pixels * K);
+    });
+    linear_wgrad(dy, columns, dw, s.N * pixels, K, s.O);
+}
+
+constexpr Conv IM2COL_CONV = {im2col_forward, im2col_dgrad, im2col_wgrad};

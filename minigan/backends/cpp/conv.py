@@ -1,0 +1,44 @@
+"""Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py)."""
+
+from minigan.backends import checks
+from minigan.backends.cpp.table import kernels, run
+from minigan.backends.plan import choose
+from minigan.models.shapes import Act, Array, Pads, Pair
+
+
+def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
+    """x (N,H,W,I), w (KH,KW,I,O), b (O,) or None -> y (N,P,Q,O)."""
+    return run(_conv2d, checks.conv2d, x, w, b, stride, padding, act)
+
+
+def _conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None) -> Array:
+    return kernels.conv2d(choose("conv2d", x.shape, w.shape, stride), x, w, b, stride, padding, act)
+
+
+def conv2d_dgrad(
+    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None = None
+) -> Array:
+    """dy (N,P,Q,O), w (KH,KW,I,O), b (I,) or None -> dx (N,H,W,I) with (H, W) = out_hw."""
+    return run(_conv2d_dgrad, checks.conv2d_dgrad, dy, w, b, stride, padding, out_hw, act)
+
+
+def _conv2d_dgrad(
+    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None
+) -> Array:
+    name = choose("conv2d_dgrad", dy.shape, w.shape, stride)
+    return kernels.conv2d_dgrad(name, dy, w, b, stride, padding, out_hw, act)
+
+
+def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
+    """dy (N,P,Q,O), x (N,H,W,I); adds into dw (KH,KW,I,O) and, unless None, db (O,)."""
+    run(_conv2d_wgrad, checks.conv2d_wgrad, dy, x, dw, db, stride, padding)
+
+
+def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
+    name = choose("conv2d_wgrad", x.shape, dw.shape, stride)
+    kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
+
+
+def bias_grad(dy: Array, db: Array) -> None:
+    """dy (...,C); adds its sum over all axes but the last into db (C,)."""
+    run(kernels.bias_grad, checks.bias_grad, dy, db)

@@ -1,0 +1,28 @@
+"""The kernels of the instruction set in use, and how they are called.
+
+Raises BackendError on import when the extension is not there or MINIGAN_ISA names none that this machine runs.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from minigan.backends import checks
+from minigan.errors import BackendError
+
+try:
+    from minigan import _cpp
+except ImportError as error:
+    raise BackendError(
+        "the cpp backend needs minigan._cpp, which is not here; it was installed with MINIGAN_NO_EXT=1, or minigan "
+        "runs from its source folder: do `pip install .` and run from elsewhere, or `pip install -e .`"
+    ) from error
+
+kernels = _cpp.kernels(_cpp.isa())
+
+
+def run(kernel: Callable[..., Any], check: Callable[..., Any], *args: Any) -> Any:
+    """kernel(*args); when it refuses them, `check` and checks.explain say why in a ShapeError."""
+    try:
+        return kernel(*args)
+    except (_cpp.Refused, AttributeError, TypeError):  # the last two: what is no array has no shape
+        checks.explain(check, args)
