@@ -67,7 +67,7 @@ def ulps(y: np.ndarray, truth: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activation_is_near_the_truth_on_every_magnitude(table, kind):
     x = every_magnitude()
-    y = table.activation(x, kind, SLOPE)
+    y = table.activation(x, (kind, SLOPE))
     numbers, truth = x[:-1], TRUTH[kind](x[:-1].astype(np.float64))
     error = ulps(y[:-1].astype(np.float64), truth)
     worst = int(np.argmax(error))
@@ -80,17 +80,17 @@ def test_activation_is_near_the_truth_on_every_magnitude(table, kind):
 def test_the_sign_of_zero_passes_through_odd_activations(table):
     zeros = np.array([0.0, -0.0], np.float32)
     for kind in ("tanh", "leaky_relu"):
-        assert bits(table.activation(zeros, kind, SLOPE)) == bits(zeros), kind
+        assert bits(table.activation(zeros, (kind, SLOPE))) == bits(zeros), kind
 
 
 @every_isa
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_a_value_does_not_depend_on_its_position_or_the_length(table, kind):
     x = np.random.default_rng(2).normal(0, 3, max(LENGTHS) + 70).astype(np.float32)
-    whole = table.activation(x, kind, SLOPE)
+    whole = table.activation(x, (kind, SLOPE))
     for n in LENGTHS:
         for start in (0, 1, 7):
-            y = table.activation(x[start : start + n], kind, SLOPE)
+            y = table.activation(x[start : start + n], (kind, SLOPE))
             assert bits(y) == bits(whole[start : start + n]), f"length {n} from {start}"
 
 
@@ -99,15 +99,15 @@ def test_piecewise_linear_activations_have_the_same_bits_on_every_instruction_se
     x = every_magnitude()[:-1]
     expected = bits(oracle.activation(x, Act(kind, SLOPE if kind == "leaky_relu" else 0.0)) + np.float32(0))
     for table in TABLES:
-        assert bits(table.activation(x, kind, SLOPE) + np.float32(0)) == expected, table.isa
+        assert bits(table.activation(x, (kind, SLOPE)) + np.float32(0)) == expected, table.isa
 
 
 @every_isa
 def test_activation_keeps_the_shape_and_leaves_x_alone(table):
     x = np.random.default_rng(3).normal(size=(2, 3, 5, 7)).astype(np.float32)
     before = x.copy()
-    assert table.activation(x, "tanh", 0.0).shape == x.shape
-    assert table.activation(x[0, 0, 0, 0, ...].reshape(()), "tanh", 0.0).shape == ()
+    assert table.activation(x, ("tanh", 0.0)).shape == x.shape
+    assert table.activation(x[0, 0, 0, 0, ...].reshape(()), ("tanh", 0.0)).shape == ()
     assert bits(x) == bits(before)
 
 
@@ -138,7 +138,7 @@ def test_adam_step_has_the_bits_of_float32_numpy_and_writes_no_further(table, n)
     expected = adam_float32(p, dp, m, v, RATES)
     padded = [np.concatenate([[GUARD], a, np.full(20, GUARD)]).astype(np.float32) for a in (p, m, v)]
     inner = [a[1 : n + 1] for a in padded]
-    table.adam_step(inner[0], dp, inner[1], inner[2], **HYPER, **RATES)
+    table.adam_step(inner[0], dp, inner[1], inner[2], clock_of(**RATES), 1, *HYPER.values())
     for name, got, want in zip("pmv", inner, expected, strict=True):
         assert bits(got) == bits(want), f"{name}, n {n}: {np.flatnonzero(got != want)[:5]}"
     for name, a in zip("pmv", padded, strict=True):
@@ -152,7 +152,7 @@ def test_adam_step_follows_the_float64_formula(table):
     beta1, beta2 = HYPER["beta1"], HYPER["beta2"]
     for t in range(1, 11):
         c1, c2 = 1 / (1 - beta1**t), 1 / (1 - beta2**t)
-        table.adam_step(p, dp, m, v, **HYPER, lr=1e-2, c1=c1, c2=c2, clip=0.5)
+        table.adam_step(p, dp, m, v, clock_of(1e-2, c1, c2, 0.5), 1, *HYPER.values())
         g = 0.5 * dp64
         m64 = beta1 * m64 + (1 - beta1) * g
         v64 = beta2 * v64 + (1 - beta2) * g * g
@@ -286,7 +286,7 @@ def test_an_unknown_instruction_set_is_refused_by_name():
 
 
 def imported_under(isa: str | None) -> subprocess.CompletedProcess[str]:
-    code = "from minigan.backends import cpp; from minigan import _cpp; print(_cpp.isa(), cpp._kernels.isa)"
+    code = "from minigan.backends import cpp; from minigan import _cpp; print(_cpp.isa(), cpp.table.kernels.isa)"
     env = {k: v for k, v in environment().items() if k != "MINIGAN_ISA"} | ({} if isa is None else {"MINIGAN_ISA": isa})
     return subprocess.run([*PYTHON, "-c", code], env=env, capture_output=True, text=True, timeout=60)
 

@@ -8,6 +8,7 @@ from cases import NOT_OPS, ROWS, Row
 from compare import run
 
 from minigan.backends import oracle
+from minigan.backends.clock import WORDS
 from minigan.backends.oracle.pointwise import activation
 from minigan.models.shapes import Act
 
@@ -80,7 +81,7 @@ NAN_CASES = {
     "leaky_relu backward, y": lambda x: oracle.activation_backward(np.ones_like(x), x, Act("leaky_relu", 0.2)),
     "hinge dx": lambda x: oracle.logit_loss(x, "hinge", 1.0)[1],
     "hinge loss": lambda x: oracle.logit_loss(x[1:2], "hinge", -1.0)[0],
-    "dropout": lambda x: oracle.dropout(x, 0.0, np.zeros(32, np.float32), 0),
+    "dropout": lambda x: oracle.dropout(x, 0.0, np.zeros(WORDS, np.float32), 0),
     "maximum of softmax": lambda x: oracle.softmax_cross_entropy(x[None], np.zeros(1, np.int32))[1][0],
 }
 

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.oracle.pointwise import activation
-from minigan.models.shapes import Act, Array, Pads, Pair, check_conv, check_conv_gradient, expect, expect_some
+from minigan.models.shapes import Act, Array, Pads, Pair, conv_out
 
 
 def _windows(padded: Array, kernel: Pair, stride: Pair, out: Pair) -> Iterator[tuple[int, int, Array]]:
@@ -47,12 +48,12 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
     y[n,p,q,o] = act(b[o] + sum_{i,j,c} x[n, p*sh + i - top, q*sw + j - left, c] w[i,j,c,o])     (cross-correlation)
     Raises ShapeError when x and w disagree on I, or the kernel does not fit.
     """
-    out = check_conv(x, w, stride, padding)
+    checks.conv2d(x, w, b, stride, padding, act)
+    out = conv_out(x.shape[1:3], w.shape[:2], stride, padding)
     y = np.zeros((x.shape[0] * out[0] * out[1], w.shape[3]), x.dtype)
     for i, j, window in _windows(_pad(x, padding), w.shape[:2], stride, out):
         y += _rows(window) @ w[i, j]
     if b is not None:
-        expect("b", b, w.shape[3])
         y += b
     return activation(y.reshape(x.shape[0], *out, -1), act)
 
@@ -66,7 +67,7 @@ def conv2d_dgrad(
     Conv2d's data gradient (b and act None) and ConvTranspose2d's forward pass, whose bias and activation b and act are.
     Raises ShapeError unless conv2d of an out_hw image has dy's shape.
     """
-    check_conv_gradient(dy, w, stride, padding, out_hw)
+    checks.conv2d_dgrad(dy, w, b, stride, padding, out_hw, act)
     (top, bottom), (left, right) = padding
     h, v = out_hw
     padded = np.zeros((dy.shape[0], h + top + bottom, v + left + right, w.shape[2]), dy.dtype)
@@ -74,7 +75,6 @@ def conv2d_dgrad(
         window += (_rows(dy) @ w[i, j].T).reshape(window.shape)
     dx = padded[:, top : top + h, left : left + v]
     if b is not None:
-        expect("b", b, w.shape[2])
         dx = dx + b
     return activation(np.ascontiguousarray(dx), act)
 
@@ -86,16 +86,14 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
     db[o] += sum_{n,p,q} dy[n,p,q,o]
     Raises ShapeError unless conv2d of x has dy's shape.
     """
-    out = check_conv(x, dw, stride, padding)
-    expect("dy", dy, x.shape[0], *out, dw.shape[3])
+    checks.conv2d_wgrad(dy, x, dw, db, stride, padding)
     if db is not None:
         bias_grad(dy, db)
-    for i, j, window in _windows(_pad(x, padding), dw.shape[:2], stride, out):
+    for i, j, window in _windows(_pad(x, padding), dw.shape[:2], stride, dy.shape[1:3]):
         dw[i, j] += _rows(window).T @ _rows(dy)
 
 
 def bias_grad(dy: Array, db: Array) -> None:
     """dy (...,C); adds its sum over all axes but the last into db (C,)."""
-    expect_some("dy", dy)
-    expect("db", db, dy.shape[-1])
+    checks.bias_grad(dy, db)
     db += _rows(dy).sum(axis=0)

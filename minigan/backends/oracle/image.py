@@ -2,70 +2,63 @@
 
 import numpy as np
 
-from minigan.errors import ShapeError
-from minigan.models.shapes import Array, Pads, expect, expect_some
+from minigan.backends import checks
+from minigan.models.shapes import Array, Pads
 
 
 def upsample2x(x: Array) -> Array:
     """x (N,H,W,C) -> y (N,2H,2W,C): nearest neighbour, y[n,h,v] = x[n, h//2, v//2]"""
-    expect_some("x", x, 4)
+    checks.upsample2x(x)
     return x.repeat(2, axis=1).repeat(2, axis=2)
 
 
 def upsample2x_backward(dy: Array) -> Array:
     """dy (N,2H,2W,C) -> dx (N,H,W,C): the sum of each 2x2 block."""
+    checks.upsample2x_backward(dy)
     return _blocks(dy).sum(axis=(2, 4))
 
 
 def avgpool2x(x: Array) -> Array:
     """x (N,2P,2Q,C) -> y (N,P,Q,C): the mean of each 2x2 block. Raises ShapeError on odd sizes."""
+    checks.avgpool2x(x)
     return _blocks(x).sum(axis=(2, 4)) * x.dtype.type(0.25)
 
 
 def avgpool2x_backward(dy: Array) -> Array:
     """dy (N,P,Q,C) -> dx (N,2P,2Q,C): a quarter of dy to each pixel of the block."""
+    checks.avgpool2x_backward(dy)
     return upsample2x(dy) * dy.dtype.type(0.25)
 
 
 def _blocks(x: Array) -> Array:
     """(N,2P,2Q,C) -> (N,P,2,Q,2,C)"""
-    expect_some("x", x, 4)
     n, h, w, c = x.shape
-    if h % 2 or w % 2:
-        raise ShapeError(f"an image of {h}x{w} cannot be cut in 2x2 blocks; give even sizes")
     return x.reshape(n, h // 2, 2, w // 2, 2, c)
 
 
 def pad(x: Array, padding: Pads) -> Array:
     """x (N,H,W,C) -> (N, top+H+bottom, left+W+right, C), zeros around."""
-    expect_some("x", x, 4)
+    checks.pad(x, padding)
     return np.pad(x, ((0, 0), *padding, (0, 0)))
 
 
 def pad_backward(dy: Array, padding: Pads) -> Array:
     """dy (N, top+H+bottom, left+W+right, C) -> dx (N,H,W,C): the part inside."""
-    expect_some("dy", dy, 4)
+    checks.pad_backward(dy, padding)
     (top, bottom), (left, right) = padding
     h, w = dy.shape[1] - bottom, dy.shape[2] - right
-    if h <= top or w <= left:
-        raise ShapeError(
-            f"dy has shape {dy.shape}, too small to hold padding {padding}, "
-            f"expected at least {top + bottom + 1}x{left + right + 1}"
-        )
     return dy[:, top:h, left:w].copy()
 
 
 def concat(x: Array, y: Array) -> Array:
     """x (...,A), y (...,B) -> (...,A+B); its backward is `split`."""
-    expect("y", y, *x.shape[:-1], None)
+    checks.concat(x, y)
     return np.concatenate([x, y], axis=-1)
 
 
 def split(x: Array, first: int) -> tuple[Array, Array]:
     """x (...,A+B) -> (...,A), (...,B) with A = first; its backward is `concat`."""
-    expect_some("x", x)
-    if not 0 < first < x.shape[-1]:
-        raise ShapeError(f"cannot split {x.shape[-1]} channels after {first}")
+    checks.split(x, first)
     return x[..., :first].copy(), x[..., first:].copy()
 
 
@@ -74,24 +67,15 @@ def gather_pixels(x: Array, index: Array) -> Array:
 
     y[n,p] = x.reshape(N,HW,C)[n, index[n,p]], 0 for -1
     """
-    expect_some("x", x, 4)
-    expect("index", index, x.shape[0], None)
+    checks.gather_pixels(x, index)
     flat = x.reshape(x.shape[0], -1, x.shape[3])
-    _check_index(index, flat.shape[1])
     y = np.take_along_axis(flat, np.maximum(index, 0)[..., None], axis=1)
     return np.where(index[..., None] < 0, x.dtype.type(0), y)
 
 
-def _check_index(index: Array, pixels: int) -> None:
-    if index.min() < -1 or index.max() >= pixels:
-        raise ShapeError(f"index lies in [{index.min()}, {index.max()}], expected [-1, {pixels - 1}]")
-
-
 def gather_pixels_backward(dy: Array, index: Array, hw: tuple[int, int]) -> Array:
     """dy (N,P,C), index (N,P) -> dx (N,H,W,C): each dy[n,p] is added to the pixel it came from."""
-    expect_some("dy", dy, 3)
-    expect("index", index, *dy.shape[:2])
-    _check_index(index, hw[0] * hw[1])
+    checks.gather_pixels_backward(dy, index, hw)
     dx = np.zeros((dy.shape[0], hw[0] * hw[1], dy.shape[2]), dy.dtype)
     n, p = np.nonzero(index >= 0)
     np.add.at(dx, (n, index[n, p]), dy[n, p])
@@ -103,8 +87,7 @@ def shift(x: Array, by: Array) -> Array:
 
     Its backward is shift(dy, -by). Source: DiffAugment's translation, Zhao et al. 2020, arXiv:2006.10738.
     """
-    expect_some("x", x, 4)
-    expect("by", by, x.shape[0], 2)
+    checks.shift(x, by)
     n, h, w, _ = x.shape
     rows = np.arange(h) - by[:, :1]
     columns = np.arange(w) - by[:, 1:]
@@ -115,8 +98,7 @@ def shift(x: Array, by: Array) -> Array:
 
 def flip(x: Array, mask: Array) -> Array:
     """x (N,H,W,C), mask (N,) integers -> x with its columns reversed where mask is not 0. Its own backward."""
-    expect_some("x", x, 4)
-    expect("mask", mask, x.shape[0])
+    checks.flip(x, mask)
     return np.where(mask[:, None, None, None] != 0, x[:, :, ::-1], x)
 
 
@@ -125,8 +107,7 @@ def cutout(x: Array, box: Array) -> Array:
 
     Source: DeVries & Taylor 2017, arXiv:1708.04552.
     """
-    expect_some("x", x, 4)
-    expect("box", box, x.shape[0], 4)
+    checks.cutout(x, box)
     top, left, bottom, right = (box[:, i, None] for i in range(4))
     rows, columns = np.arange(x.shape[1]), np.arange(x.shape[2])
     inside = ((rows >= top) & (rows < bottom))[:, :, None] & ((columns >= left) & (columns < right))[:, None, :]
@@ -139,7 +120,7 @@ def colour(x: Array, brightness: Array, saturation: Array, contrast: Array) -> A
     a = x + brightness    s = m_C(a) + saturation (a - m_C(a))    y = m(s) + contrast (s - m(s))
     Source: DiffAugment's colour, Zhao et al. 2020, arXiv:2006.10738.
     """
-    expect_some("x", x, 4)
+    checks.colour(x, brightness, saturation, contrast)
     return _colour_linear(x + _column(brightness, x), saturation, contrast)
 
 
@@ -148,12 +129,11 @@ def colour_backward(dy: Array, saturation: Array, contrast: Array) -> Array:
 
     Each scaling about a mean is a symmetric matrix, and the two commute, so their product is symmetric.
     """
-    expect_some("dy", dy, 4)
+    checks.colour_backward(dy, saturation, contrast)
     return _colour_linear(dy, saturation, contrast)
 
 
 def _column(factor: Array, x: Array) -> Array:
-    expect("factor", factor, x.shape[0])
     return factor.astype(x.dtype)[:, None, None, None]
 
 
@@ -170,6 +150,7 @@ def minibatch_stddev(x: Array, group: int, eps: float) -> Array:
     s_g = mean_{h,v,c} sqrt(var over the group's samples + eps); sample n belongs to group n // group.
     Source: Karras et al. 2018, arXiv:1710.10196, section 3.
     """
+    checks.minibatch_stddev(x, group, eps)
     _, deviation = _deviation(x, group, eps)
     s = deviation.mean(axis=(1, 2, 3)).astype(x.dtype).repeat(group)
     plane = np.broadcast_to(s[:, None, None, None], (*x.shape[:3], 1))
@@ -178,7 +159,7 @@ def minibatch_stddev(x: Array, group: int, eps: float) -> Array:
 
 def minibatch_stddev_backward(dy: Array, x: Array, group: int, eps: float) -> Array:
     """dy (N,H,W,C+1), x (N,H,W,C) -> dx.   d s_g / d x[n] = (x[n] - mean_g) / (group H W C sqrt(var_g + eps))"""
-    expect("dy", dy, *x.shape[:3], x.shape[3] + 1)
+    checks.minibatch_stddev_backward(dy, x, group, eps)
     centred, deviation = _deviation(x, group, eps)
     ds = dy[..., -1].reshape(len(deviation), -1).sum(axis=1)
     dx = ds[:, None, None, None, None] * centred / (group * deviation[0].size * deviation[:, None])
@@ -187,9 +168,6 @@ def minibatch_stddev_backward(dy: Array, x: Array, group: int, eps: float) -> Ar
 
 def _deviation(x: Array, group: int, eps: float) -> tuple[Array, Array]:
     """x less its group's mean (G,group,H,W,C), and the deviation (G,H,W,C)."""
-    expect_some("x", x, 4)
-    if group < 1 or x.shape[0] % group:
-        raise ShapeError(f"a batch of {x.shape[0]} cannot be cut in groups of {group}")
     grouped = x.reshape(-1, group, *x.shape[1:])
     centred = grouped - grouped.mean(axis=1, keepdims=True)
     return centred, np.sqrt((centred * centred).mean(axis=1) + eps)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.oracle.pointwise import activation
-from minigan.errors import ShapeError
-from minigan.models.shapes import Act, Array, check_linear, expect, expect_same, expect_some
+from minigan.models.shapes import Act, Array
 
 
 def linear(x: Array, w: Array, b: Array | None, act: Act | None = None) -> Array:
@@ -13,15 +13,14 @@ def linear(x: Array, w: Array, b: Array | None, act: Act | None = None) -> Array
     y[n,o] = act(b[o] + sum_i x[n,i] w[i,o])
     Raises ShapeError when x and w disagree on I, or w and b on O.
     """
-    check_linear(x, w, b)
+    checks.linear(x, w, b, act)
     y = x @ w
     return activation(y if b is None else y + b, act)
 
 
 def linear_dgrad(dy: Array, w: Array) -> Array:
     """dy (N,O), w (I,O) -> dx (N,I).   dx[n,i] = sum_o dy[n,o] w[i,o]"""
-    expect_some("w", w, 2)
-    expect("dy", dy, None, w.shape[1])
+    checks.linear_dgrad(dy, w)
     return dy @ w.T
 
 
@@ -30,30 +29,19 @@ def linear_wgrad(dy: Array, x: Array, dw: Array, db: Array | None) -> None:
 
     dw[i,o] += sum_n x[n,i] dy[n,o]        db[o] += sum_n dy[n,o]
     """
-    expect_some("dw", dw, 2)
-    expect("dy", dy, x.shape[0], dw.shape[1])
-    expect("x", x, None, dw.shape[0])
+    checks.linear_wgrad(dy, x, dw, db)
     if db is not None:
-        expect("db", db, dw.shape[1])
         db += dy.sum(axis=0)
     dw += x.T @ dy
 
 
 def embedding(labels: Array, w: Array) -> Array:
     """labels (N,) integers in [0, K), w (K,F) -> y (N,F), y[n] = w[label_n]"""
-    _check_labels(labels, w)
+    checks.embedding(labels, w)
     return w[labels]
 
 
 def embedding_backward(dy: Array, labels: Array, dw: Array) -> None:
     """dy (N,F), labels (N,); adds into dw (K,F): dw[k] += sum_{n : label_n = k} dy[n]"""
-    _check_labels(labels, dw)
-    expect_same("dy", dy, "w[labels]", dw[labels])
+    checks.embedding_backward(dy, labels, dw)
     np.add.at(dw, labels, dy)
-
-
-def _check_labels(labels: Array, w: Array) -> None:
-    expect_some("w", w, 2)
-    expect("labels", labels, None)
-    if labels.min() < 0 or labels.max() >= w.shape[0]:
-        raise ShapeError(f"labels lie in [{labels.min()}, {labels.max()}], expected [0, {w.shape[0] - 1}]")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.oracle.pointwise import _real, absolute, sigmoid, softplus
-from minigan.errors import ShapeError
-from minigan.models.shapes import Array, expect, expect_same, expect_some
+from minigan.models.shapes import Array
 
 
 def _mean(loss: Array) -> Array:
@@ -40,9 +40,7 @@ def logit_loss(x: Array, kind: str, target: float) -> tuple[Array, Array]:
     minimax  -softplus(x) = log(1 - sigmoid(x))      Goodfellow et al. 2014, arXiv:1406.2661; t is not used
     Raises ShapeError on an unknown kind.
     """
-    expect_some("x", x)
-    if kind not in LOGIT_LOSSES:
-        raise ShapeError(f"loss kind {kind!r} is unknown; known: {', '.join(LOGIT_LOSSES)}")
+    checks.logit_loss(x, kind, target)
     value, derivative = LOGIT_LOSSES[kind]
     t = x.dtype.type(target)
     return _mean(value(x, t)), (derivative(x, t) / x.dtype.type(x.size)).astype(x.dtype)
@@ -53,10 +51,7 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
 
     loss = mean_n (log sum_k e^x[n,k] - x[n,label_n])      dx = (softmax(x) - onehot) / N
     """
-    expect_some("x", x, 2)
-    expect("labels", labels, x.shape[0])
-    if labels.min() < 0 or labels.max() >= x.shape[1]:
-        raise ShapeError(f"labels lie in [{labels.min()}, {labels.max()}], expected [0, {x.shape[1] - 1}]")
+    checks.softmax_cross_entropy(x, labels)
     rows = np.arange(x.shape[0])
     shifted = x - _real(x).max(axis=1, keepdims=True)
     e = np.exp(shifted)
@@ -69,16 +64,14 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
 
 def l1_loss(x: Array, target: Array) -> tuple[Array, Array]:
     """x, target same shape -> mean |x - target|, dx = sign(x - target) / size."""
-    expect_some("x", x)
-    expect_same("target", target, "x", x)
+    checks.l1_loss(x, target)
     d = x - target
     return _mean(absolute(d)), np.sign(_real(d)).astype(x.dtype) / x.dtype.type(x.size)
 
 
 def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     """x, target same shape -> mean (x - target)^2, dx = 2 (x - target) / size."""
-    expect_some("x", x)
-    expect_same("target", target, "x", x)
+    checks.mse_loss(x, target)
     d = x - target
     return _mean(d * d), 2 * d / x.dtype.type(x.size)
 
@@ -88,8 +81,7 @@ def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
 
     loss = mean_n 1/2 sum_f (mean^2 + e^logvar - 1 - logvar).   Source: Kingma & Welling 2014, arXiv:1312.6114.
     """
-    expect_some("mean", mean, 2)
-    expect_same("logvar", logvar, "mean", mean)
+    checks.kl_gauss(mean, logvar)
     n = mean.dtype.type(mean.shape[0])
     beyond = np.expm1(logvar)  # var - 1, whose digits e^logvar - 1 would lose near logvar = 0
     loss = 0.5 * (mean * mean + beyond - logvar).sum(axis=1)

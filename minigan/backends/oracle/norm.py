@@ -13,8 +13,9 @@ The groups: batchnorm all axes but the last; layernorm all axes but the first; i
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.oracle.pointwise import activation
-from minigan.models.shapes import Act, Array, expect, expect_same, expect_some
+from minigan.models.shapes import Act, Array
 
 Axes = tuple[int, ...]
 
@@ -35,12 +36,6 @@ def _instance_axes(x: Array) -> Axes:
     return tuple(range(1, x.ndim - 1))
 
 
-def _check(x: Array, gamma: Array, beta: Array, name: str = "beta") -> None:
-    expect_some("x", x)
-    expect("gamma", gamma, x.shape[-1])
-    expect(name, beta, x.shape[-1])
-
-
 def _statistics(x: Array, axes: Axes) -> tuple[Array, Array]:
     """Mean and biased variance over `axes`, kept as axes of size 1, in float64."""
     mean = _wide(x).mean(axis=axes, keepdims=True)
@@ -55,7 +50,6 @@ def _apply(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: fl
 def _backward(
     dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes, dgamma: Array, dbeta: Array
 ) -> Array:
-    _check_gradients(dy, x, gamma, dgamma, dbeta)
     inv = 1 / np.sqrt(_wide(var) + eps)
     xhat = (x - _wide(mean)) * inv
     xhat -= xhat.mean(axis=axes, keepdims=True)  # what rounding `mean` to x's type left: 3e-5 in float32 at mean 1000
@@ -63,17 +57,6 @@ def _backward(
     g = gamma * _wide(dy)
     dx = (g - g.mean(axis=axes, keepdims=True) - xhat * (g * xhat).mean(axis=axes, keepdims=True)) * inv
     return dx.astype(x.dtype)
-
-
-def _check_gradients(dy: Array, x: Array, gamma: Array, dgamma: Array, dbeta: Array) -> None:
-    expect_same("dy", dy, "x", x)
-    _check(x, gamma, dbeta, "dbeta")
-    expect("dgamma", dgamma, x.shape[-1])
-
-
-def _check_statistics(mean: Array, var: Array, *groups: int) -> None:
-    expect("mean", mean, *groups)
-    expect("var", var, *groups)
 
 
 def _affine_gradients(dy: Array, xhat: Array, dgamma: Array, dbeta: Array) -> None:
@@ -87,7 +70,7 @@ def batchnorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None =
 
     y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
-    _check(x, gamma, beta)
+    checks.batchnorm(x, gamma, beta, eps, act)
     mean, var = _statistics(x, _batch_axes(x))
     y = _apply(x, gamma, beta, mean, var, eps, act)
     return y, mean.ravel().astype(x.dtype), var.ravel().astype(x.dtype)
@@ -100,7 +83,7 @@ def batchnorm_backward(
 
     dy is after activation_backward.
     """
-    _check_statistics(mean, var, x.shape[-1])
+    checks.batchnorm_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
     return _backward(dy, x, gamma, mean, var, eps, _batch_axes(x), dgamma, dbeta)
 
 
@@ -108,8 +91,7 @@ def batchnorm_running(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float, act: Act | None = None
 ) -> Array:
     """As batchnorm, with the given statistics (C,) instead of the batch's."""
-    _check(x, gamma, beta)
-    _check_statistics(mean, var, x.shape[-1])
+    checks.batchnorm_running(x, gamma, beta, mean, var, eps, act)
     return _apply(x, gamma, beta, _wide(mean), _wide(var), eps, act)
 
 
@@ -117,8 +99,7 @@ def batchnorm_running_backward(
     dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
     """The statistics are constants here, so dx = gamma dy / sqrt(var + eps); adds into dgamma, dbeta (C,)."""
-    _check_gradients(dy, x, gamma, dgamma, dbeta)
-    _check_statistics(mean, var, x.shape[-1])
+    checks.batchnorm_running_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
     inv = 1 / np.sqrt(_wide(var) + eps)
     _affine_gradients(dy, (x - _wide(mean)) * inv, dgamma, dbeta)
     return (dy * (gamma * inv)).astype(x.dtype)
@@ -126,7 +107,7 @@ def batchnorm_running_backward(
 
 def running_update(state: Array, batch: Array, momentum: float) -> None:
     """state <- momentum state + (1 - momentum) batch, in place, (C,)."""
-    expect_same("state", state, "batch", batch)
+    checks.running_update(state, batch, momentum)
     state *= state.dtype.type(momentum)
     state += state.dtype.type(1 - momentum) * batch
 
@@ -136,7 +117,7 @@ def layernorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None =
 
     y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ba et al. 2016, arXiv:1607.06450.
     """
-    _check(x, gamma, beta)
+    checks.layernorm(x, gamma, beta, eps, act)
     mean, var = _statistics(x, _layer_axes(x))
     y = _apply(x, gamma, beta, mean, var, eps, act)
     return y, mean.ravel().astype(x.dtype), var.ravel().astype(x.dtype)
@@ -149,7 +130,7 @@ def layernorm_backward(
 
     dy is after activation_backward.
     """
-    _check_statistics(mean, var, x.shape[0])
+    checks.layernorm_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
     one = (-1, *(1 for _ in x.shape[1:]))
     return _backward(dy, x, gamma, mean.reshape(one), var.reshape(one), eps, _layer_axes(x), dgamma, dbeta)
 
@@ -159,8 +140,7 @@ def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | Non
 
     y = act(gamma (x - mean) / sqrt(var + eps) + beta).   Source: Ulyanov et al. 2016, arXiv:1607.08022.
     """
-    expect_some("x", x, 4)
-    _check(x, gamma, beta)
+    checks.instancenorm(x, gamma, beta, eps, act)
     mean, var = _statistics(x, _instance_axes(x))
     y = _apply(x, gamma, beta, mean, var, eps, act)
     return y, mean[:, 0, 0].astype(x.dtype), var[:, 0, 0].astype(x.dtype)
@@ -173,7 +153,6 @@ def instancenorm_backward(
 
     dy is after activation_backward.
     """
-    expect_some("x", x, 4)
-    _check_statistics(mean, var, x.shape[0], x.shape[-1])
+    checks.instancenorm_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
     mean, var = mean[:, None, None], var[:, None, None]
     return _backward(dy, x, gamma, mean, var, eps, _instance_axes(x), dgamma, dbeta)

@@ -5,13 +5,9 @@ All read their rates from `clock` (backends/clock.py) and do nothing once clock[
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.clock import BAD, C1, C2, CLIP, EMA, LR, rate
-from minigan.models.shapes import Array, expect_same
-
-
-def _check_slabs(p: Array, **others: Array) -> None:
-    for name, slab in others.items():
-        expect_same(name, slab, "p", p)
+from minigan.models.shapes import Array
 
 
 def adam_step(
@@ -24,7 +20,7 @@ def adam_step(
     p <- p - lr decay p                 p <- p - lr (m C1) / (sqrt(v C2) + eps),   C_i = 1 / (1 - beta_i^t)
     Source: Kingma & Ba 2015, arXiv:1412.6980; `decay` is decoupled, Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
-    _check_slabs(p, dp=dp, m=m, v=v)
+    checks.adam_step(p, dp, m, v, clock, slot, beta1, beta2, eps, decay)
     if clock[BAD] != 0:
         return
     f = p.dtype.type
@@ -38,7 +34,7 @@ def adam_step(
 
 def sgd_step(p: Array, dp: Array, m: Array, clock: Array, slot: int, momentum: float, decay: float) -> None:
     """m <- momentum m + g        p <- p - lr decay p        p <- p - lr m.   Source: Polyak 1964."""
-    _check_slabs(p, dp=dp, m=m)
+    checks.sgd_step(p, dp, m, clock, slot, momentum, decay)
     if clock[BAD] != 0:
         return
     f, lr = p.dtype.type, clock[rate(slot, LR)]
@@ -52,7 +48,7 @@ def rmsprop_step(p: Array, dp: Array, v: Array, clock: Array, slot: int, rho: fl
 
     Source: Tieleman & Hinton 2012.
     """
-    _check_slabs(p, dp=dp, v=v)
+    checks.rmsprop_step(p, dp, v, clock, slot, rho, eps, decay)
     if clock[BAD] != 0:
         return
     f, lr = p.dtype.type, clock[rate(slot, LR)]
@@ -67,7 +63,7 @@ def ema_update(state: Array, p: Array, clock: Array) -> None:
 
     Source: Yazici et al. 2019, arXiv:1806.04498.
     """
-    expect_same("p", p, "state", state)
+    checks.ema_update(state, p, clock)
     if clock[BAD] != 0:
         return
     decay = clock[EMA]
@@ -77,6 +73,7 @@ def ema_update(state: Array, p: Array, clock: Array) -> None:
 
 def finite_flag(value: Array, clock: Array) -> None:
     """Sets clock[BAD] to 1 unless the 0-d `value` (a loss, a gradient's sum of squares) is finite."""
+    checks.finite_flag(value, clock)
     if not np.isfinite(value):
         clock[BAD] = 1
 
@@ -86,5 +83,6 @@ def clip_scale(norm2: Array, limit: float, clock: Array, slot: int) -> None:
 
     Source: Pascanu et al. 2013, arXiv:1211.5063.
     """
+    checks.clip_scale(norm2, limit, clock, slot)
     norm = np.sqrt(norm2)
     clock[CLIP + slot] = limit / norm if norm > limit else 1

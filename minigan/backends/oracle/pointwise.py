@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigan.models.shapes import Act, Array, expect_same, expect_some
+from minigan.backends import checks
+from minigan.models.shapes import Act, Array
 
 
 def _real(x: Array) -> Array:
@@ -47,6 +48,7 @@ def activation(x: Array, act: Act | None) -> Array:
     relu max(x,0)    leaky_relu x > 0 ? x : slope x    tanh    sigmoid 1/(1+e^-x)
     relu and leaky_relu pass NaN on. Source: Maas et al. 2013 (leaky_relu).
     """
+    checks.activation(x, act)
     return x if act is None else _ACTIVATIONS[act.kind][0](x, x.dtype.type(act.slope))
 
 
@@ -55,30 +57,31 @@ def activation_backward(dy: Array, y: Array, act: Act | None) -> Array:
 
     relu [y > 0]    leaky_relu y > 0 ? 1 : slope    tanh (1-y)(1+y)    sigmoid y(1-y)
     """
-    expect_same("dy", dy, "y", y)
+    checks.activation_backward(dy, y, act)
     return dy if act is None else dy * _ACTIVATIONS[act.kind][1](y, y.dtype.type(act.slope))
 
 
 def axpby(alpha: float, x: Array, beta: float, y: Array) -> Array:
     """alpha x + beta y, same shapes."""
-    expect_same("y", y, "x", x)
+    checks.axpby(alpha, x, beta, y)
     return x.dtype.type(alpha) * x + x.dtype.type(beta) * y
 
 
 def add_scaled(alpha: float, x: Array, dp: Array) -> None:
     """dp += alpha x, same shapes (2 lambda theta of an L2 penalty into the gradient)."""
-    expect_same("dp", dp, "x", x)
+    checks.add_scaled(alpha, x, dp)
     dp += dp.dtype.type(alpha) * x
 
 
 def mul(x: Array, y: Array) -> Array:
     """x y, elementwise, same shapes."""
-    expect_same("y", y, "x", x)
+    checks.mul(x, y)
     return x * y
 
 
 def scale(x: Array, alpha: float) -> Array:
     """alpha x"""
+    checks.scale(x, alpha)
     return x.dtype.type(alpha) * x
 
 
@@ -87,22 +90,24 @@ def clip(p: Array, limit: float) -> None:
 
     Source: weight clipping, Arjovsky et al. 2017, arXiv:1701.07875.
     """
+    checks.clip(p, limit)
     np.clip(p, -limit, limit, out=p)
 
 
 def mean(x: Array) -> Array:
     """The mean of all elements, a 0-d array."""
-    expect_some("x", x)
+    checks.mean(x)
     return np.asarray(x.mean(), x.dtype)
 
 
 def sum_squares(x: Array) -> Array:
     """sum x^2 over all elements, a 0-d array."""
+    checks.sum_squares(x)
     return np.asarray((x * x).sum(), x.dtype)
 
 
 def row_sum_squares(x: Array) -> Array:
     """x (N,...) -> (N,): sum x^2 of each sample."""
-    expect_some("x", x)
+    checks.row_sum_squares(x)
     rows = x.reshape(x.shape[0], -1)
     return (rows * rows).sum(axis=1)

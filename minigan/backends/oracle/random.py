@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minigan.backends import checks
 from minigan.backends.clock import SEED, TICK, counter
-from minigan.models.shapes import Array, expect_some
+from minigan.models.shapes import Array
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -56,11 +57,11 @@ def dropout(x: Array, rate: float, clock: Array, offset: int) -> Array:
 
     The mask is a function of (clock, offset), so nothing is stored for backward. Source: Srivastava et al. 2014.
     """
-    expect_some("x", x)
+    checks.dropout(x, rate, clock, offset)
     return x * _kept(x.shape, rate, clock, offset, x.dtype)
 
 
 def dropout_backward(dy: Array, rate: float, clock: Array, offset: int) -> Array:
     """dy (N,...) -> dx: the same mask, drawn again from the same (clock, offset)."""
-    expect_some("dy", dy)
+    checks.dropout_backward(dy, rate, clock, offset)
     return dy * _kept(dy.shape, rate, clock, offset, dy.dtype)

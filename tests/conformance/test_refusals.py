@@ -1,0 +1,112 @@
+"""Whatever does not fit raises a ShapeError with the oracle's words, writes nothing, and never crashes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import ROWS, Row
+from cpp_isas import BACKENDS, ISAS
+
+from minigan.backends import checks, oracle
+from minigan.errors import ShapeError
+from minigan.models.shapes import Act
+
+OPS = BACKENDS[ISAS[0]]
+
+
+def _strided(a: np.ndarray) -> np.ndarray:
+    return np.repeat(a, 2, axis=-1)[..., ::2]
+
+
+def _misaligned(a: np.ndarray) -> np.ndarray:
+    return np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape)
+
+
+SPOILT = {
+    "float64": (lambda a: a.astype(np.float64), "has dtype <f8, expected"),
+    "big-endian": (lambda a: a.astype(a.dtype.newbyteorder(">")), "in native byte order"),
+    "int64": (lambda a: a.astype(np.int64), "has dtype <i8, expected"),
+    "strided": (_strided, "is not C-contiguous"),
+    "misaligned": (_misaligned, "is no multiple of 4"),
+    "empty": (lambda a: a[..., :0], "an axis of size 0 holds no data"),
+    "list": (lambda a: a.tolist(), "expected a NumPy array of"),
+}
+
+
+def _positions(row: Row) -> list[int]:
+    """Arguments that hold arrays with an axis."""
+    args = row.args(1, np.float32, True)
+    return [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.ndim]
+
+
+def _bytes(args: tuple[Any, ...]) -> list[bytes]:
+    return [a.tobytes() for a in args if isinstance(a, np.ndarray)]
+
+
+def _refused(row: Row, args: tuple[Any, ...], words: str, place: str) -> None:
+    before = _bytes(args)
+    with pytest.raises(ShapeError) as raised:
+        getattr(OPS, row.op)(*args)
+    assert words in str(raised.value), f"{place}: {raised.value}"
+    assert _bytes(args) == before, f"{place}: written although refused"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_arrays_of_the_wrong_kind_are_refused(row: Row) -> None:
+    for at in _positions(row):
+        for name, (spoil, words) in SPOILT.items():
+            args = list(row.args(1, np.float32, True))
+            if name == "strided" and args[at].size == 1:
+                continue  # one number is contiguous however it lies
+            args[at] = spoil(args[at])
+            _refused(row, tuple(args), words, f"{row.name}, argument {at}, {name}")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
+def test_read_only_outputs_are_refused(row: Row) -> None:
+    for at in row.writes:
+        args = row.args(1, np.float32, True)
+        if args[at] is None:
+            continue
+        args[at].flags.writeable = False
+        _refused(row, args, "is read-only", f"{row.name}, argument {at}")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_wrong_shapes_are_refused_in_the_oracles_words(row: Row) -> None:
+    seen = 0
+    for at in _positions(row):
+        for axis in range(row.args(1, np.float32, True)[at].ndim):
+            args = list(row.args(1, np.float32, True))
+            args[at] = np.concatenate([args[at], args[at].take([0], axis)], axis)
+            with np.errstate(all="ignore"):
+                try:
+                    getattr(oracle, row.op)(*(a.copy() if isinstance(a, np.ndarray) else a for a in args))
+                except ShapeError as e:
+                    _refused(row, tuple(args), str(e), f"{row.name}, argument {at}, axis {axis}")
+                    seen += 1
+                else:
+                    getattr(OPS, row.op)(*args)
+    free = {"activation", "scale", "clip", "mean", "sum_squares", "row_sum_squares", "upsample2x", "avgpool2x_backward",
+            "pad", "split", "pad_backward", "logit_loss", "concat", "embedding"}  # fmt: skip
+    assert seen or row.op in free, f"{row.name}: no wrong shape was refused"
+
+
+def test_words_that_no_kernel_knows_are_refused_as_by_the_oracle() -> None:
+    x = np.ones((2, 3), np.float32)
+    for ops in (OPS, oracle):
+        with pytest.raises(ShapeError, match="activation 'gelu' is unknown; known: relu"):
+            ops.activation(x, Act("gelu"))
+        with pytest.raises(ShapeError, match="loss kind 'nope' is unknown; known: bce"):
+            ops.logit_loss(x, "nope", 1.0)
+        with pytest.raises(ShapeError, match=r"labels lie in \[0, 3\], expected \[0, 2\]"):
+            ops.softmax_cross_entropy(x, np.array([0, 3], np.int32))
+        with pytest.raises(ShapeError, match=r"index lies in \[-2, 0\], expected \[-1, 0\]"):
+            ops.gather_pixels(np.ones((1, 1, 1, 2), np.float32), np.array([[-2, 0]], np.int32))
+        with pytest.raises(ShapeError, match="slot 4 is not in the clock"):
+            ops.clip_scale(np.array(1, np.float32), 1.0, np.zeros(22, np.float32), 4)
+
+
+def test_every_op_has_a_rule() -> None:
+    assert {row.op for row in ROWS} <= set(checks.__all__)
+    assert tuple(oracle.loss.LOGIT_LOSSES) == checks.LOSS_KINDS
