@@ -472,8 +472,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the average follows D",
-            'ops.ema_update(self.nets["ema"].state, G.state,',
-            'ops.ema_update(self.nets["ema"].state, self.nets["ema"].state,',
+            "ops.ema_update(ema.state, G.state,",
+            "ops.ema_update(ema.state, ema.state,",
             ("wiring: ema_follows_g",),
         ),
         (

@@ -72,7 +72,7 @@ def test_train_sample_interpolate_resume(minigan: Callable[..., Result], tmp_pat
     first = minigan("train", *TINY, "--steps", "10", "--backend", "numpy", "--seed", "3")
     assert first.status == 0 and "done: runs/digits-001" in first.out, first.err
     assert "backend numpy" in first.out and "step 5 " in first.out
-    second = minigan("train", *TINY, "--steps", "5", "--seed", "3")
+    second = minigan("train", *TINY, "--steps", "5", "--backend", "numpy", "--seed", "3")
     assert "done: runs/digits-002" in second.out
     resumed = minigan("train", "--resume", "--out", "runs/digits-002", "--steps", "10")
     assert resumed.status == 0 and "going on from step-00000005" in resumed.out, resumed.err
@@ -204,7 +204,7 @@ MISTAKES = {
     "out of bounds": (["train", "--set", "model.z=0"], ("model.z = 0", "at least 1")),
     "unknown backend": (["train", "--backend", "numpi"], ("numpi", "numpy")),
     "no GPU": (["train", "--backend", "cuda"], ("cuda",)),
-    "incomplete backend": (["train", "--backend", "cpp"], ("cpp",)),
+    "absent backend": (["train", "--backend", "cuda"], ("cuda",)),
     "unknown data": (["train", "--data", "mnits"], ("mnits", "did you mean 'mnist'?")),
     "absent data": (["train", "mlp-mnist"], ("minigan data fetch mnist", "train-images-idx3-ubyte.gz")),
     "both totals": (["train", "--steps", "1", "--epochs", "1"], ("give one of them",)),

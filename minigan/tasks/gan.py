@@ -110,9 +110,10 @@ class GAN:
         norm2 = self.opt_g.guard(ops, loss, self.clock.array)
         if update:
             self.opt_g.step(ops, self.clock.array)
-            if "ema" in self.nets:
-                ops.ema_update(self.nets["ema"].p, G.p, self.clock.array)
-                ops.ema_update(self.nets["ema"].state, G.state, self.clock.array)
+            if ema := self.nets.get("ema"):
+                ops.ema_update(ema.p, G.p, self.clock.array)
+                if G.state.size:  # running statistics, where G has any
+                    ops.ema_update(ema.state, G.state, self.clock.array)
         return {"loss_g": loss, "grad_norm2_g": norm2}
 
     def bad(self) -> bool:
