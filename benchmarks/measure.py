@@ -1,0 +1,73 @@
+"""Interleaved timing and its statistics.
+
+Sides take turns in blocks of a few calls, over many rounds, so that a clock that drifts or a neighbour who wakes up
+meets all of them alike. Between blocks all sleep: thread pools (BLAS, OpenMP) spin for some milliseconds after work.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+PAUSE_S = 0.05
+_BLOCK_S = 0.2
+_FEWEST, _MOST = 2, 200
+
+Blocks = dict[str, list[list[float]]]  # side -> per round the seconds of its calls
+Summary = dict[str, float]
+
+
+def calls_per_block(seconds: float) -> int:
+    """How many calls of that length make a block of about 0.2 s."""
+    return min(_MOST, max(_FEWEST, round(_BLOCK_S / max(seconds, 1e-9))))
+
+
+def interleave(
+    sides: dict[str, Callable[[int], list[float]]], calls: dict[str, int], rounds: int, tick: Callable[[], None]
+) -> Blocks:
+    """sides[name](n) gives the seconds of n calls; a round runs a block of every side, every second round backwards."""
+    blocks: Blocks = {name: [] for name in sides}
+    for i in range(rounds):
+        for name in list(sides)[:: -1 if i % 2 else 1]:
+            time.sleep(PAUSE_S)
+            blocks[name].append(sides[name](calls[name]))
+        tick()
+    return blocks
+
+
+def summary(blocks: list[list[float]]) -> Summary:
+    """Median, quartiles and minimum over all calls."""
+    seconds = np.concatenate(blocks)
+    q1, median, q3 = np.quantile(seconds, [0.25, 0.5, 0.75])
+    return {
+        "median_s": float(median),
+        "q1_s": float(q1),
+        "q3_s": float(q3),
+        "min_s": float(seconds.min()),
+        "calls": len(seconds),
+    }
+
+
+def best(summaries: dict[str, Summary]) -> str | None:
+    """The name with the smallest median; None when there is none."""
+    return min(summaries, key=lambda name: summaries[name]["median_s"], default=None)
+
+
+def ratio(theirs: list[list[float]], ours: list[list[float]]) -> dict[str, float]:
+    """How many times as fast as theirs: the medians' ratio, and quartiles of the ratios of single rounds."""
+    by_round = [np.median(t) / np.median(o) for t, o in zip(theirs, ours, strict=True)]
+    q1, q3 = np.quantile(by_round, [0.25, 0.75])
+    return {"ratio": summary(theirs)["median_s"] / summary(ours)["median_s"], "q1": float(q1), "q3": float(q3)}
+
+
+def compared(blocks: Blocks, ours: str, groups: dict[str, list[str]]) -> dict[str, Any]:
+    """The summary of `ours`, and per group of others all summaries, the best of them and how it compares."""
+    out: dict[str, Any] = {ours: summary(blocks[ours])}
+    for group, names in groups.items():
+        found = {name: summary(blocks[name]) for name in names if name in blocks}
+        first = best(found)
+        out[group] = {"variants": found, "best": first}
+        if first:
+            out[group] |= ratio(blocks[first], blocks[ours])
+    return out

@@ -1,0 +1,177 @@
+"""The benchmarks' statistics and table on made-up results, and a short real run without PyTorch. No timing is held."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import PYTHON, environment
+
+from minigan.errors import MiniganError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
+
+from benchmarks import measure, table, works  # noqa: E402
+from benchmarks.ops import rates  # noqa: E402
+from benchmarks.step import variants  # noqa: E402
+
+
+def test_a_summary_has_median_and_quartiles_over_all_rounds() -> None:
+    found = measure.summary([[1.0, 5.0], [2.0, 4.0, 3.0]])
+    assert found == {"median_s": 3.0, "q1_s": 2.0, "q3_s": 4.0, "min_s": 1.0, "calls": 5}
+
+
+def test_a_ratio_is_that_of_the_medians_and_its_spread_that_of_the_rounds() -> None:
+    theirs, ours = [[2.0, 2.0], [4.0], [6.0]], [[1.0], [1.0], [1.0]]
+    assert measure.ratio(theirs, ours) == {"ratio": 3.0, "q1": 3.0, "q3": 5.0}
+
+
+def test_pytorchs_best_is_its_smallest_median_of_the_group() -> None:
+    blocks = {"minigan": [[2.0]], "eager": [[8.0]], "fused": [[6.0]], "bf16": [[4.0]]}
+    found = measure.compared(blocks, "minigan", {"pytorch": ["eager", "fused", "skipped"], "pytorch_bf16": ["bf16"]})
+    assert (found["pytorch"]["best"], found["pytorch"]["ratio"]) == ("fused", 3.0)
+    assert list(found["pytorch"]["variants"]) == ["eager", "fused"]
+    assert (found["pytorch_bf16"]["best"], found["pytorch_bf16"]["ratio"]) == ("bf16", 2.0)
+    assert measure.compared(blocks, "minigan", {"pytorch": []})["pytorch"] == {"variants": {}, "best": None}
+
+
+def test_sides_take_turns_and_every_other_round_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "PAUSE_S", 0)
+    seen: list[tuple[str, int]] = []
+    ticks: list[None] = []
+
+    def side(name: str) -> Any:
+        return lambda n: seen.append((name, n)) or [1.0] * n
+
+    blocks = measure.interleave({"a": side("a"), "b": side("b")}, {"a": 2, "b": 3}, 3, lambda: ticks.append(None))
+    assert seen == [("a", 2), ("b", 3), ("b", 3), ("a", 2), ("a", 2), ("b", 3)]
+    assert blocks == {"a": [[1.0] * 2] * 3, "b": [[1.0] * 3] * 3} and len(ticks) == 3
+
+
+def test_a_block_lasts_about_as_long_for_slow_and_fast_work() -> None:
+    assert [measure.calls_per_block(s) for s in (1e-6, 0.01, 0.05, 2.0)] == [200, 20, 4, 2]
+
+
+def test_only_variants_that_differ_for_the_work_are_run() -> None:
+    counts = {work["name"]: len(variants(work)) for work in works.STEPS}
+    assert list(counts.values()) == [8, 4, 6, 6]
+    assert "channels-last" in variants(works.STEPS[0]) and "channels-last" not in variants(works.STEPS[1])
+
+
+def test_rates_count_direct_and_done_work_apart() -> None:
+    found = rates({"flops": 4_000_000_000, "done_flops": 3_000_000_000, "bytes": 2_000_000_000}, 0.5, 16.0)
+    assert found == {
+        "gflop_per_s": 8.0, "done_gflop_per_s": 6.0, "gb_per_s": 4.0, "peak_share": 0.5, "done_peak_share": 0.375,
+    }  # fmt: skip
+    assert rates({"flops": 1, "done_flops": 1, "bytes": 1}, 1.0, None)["peak_share"] is None
+
+
+def summary(ms: float) -> dict[str, float]:
+    return {"median_s": ms / 1e3, "q1_s": ms / 1.1e3, "q3_s": ms / 0.9e3, "min_s": ms / 2e3, "calls": 9}
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    float32 = {"eager": summary(160), "channels-last": summary(150)}
+    best = {"variants": float32, "best": "channels-last", "ratio": 3.0, "q1": 2.9, "q3": 3.1}
+    row = {"name": "one step", "minigan": summary(50), "pytorch": best, "pytorch_bf16": {"variants": {}, "best": None}}
+    return {
+        "what": "step", "date": "2026-11-23T10:00:00Z", "cpu": "a CPU", "threads": 2, "rounds": 20,
+        "variables": {"MINIGAN_ISA": "avx2"}, "minigan": {"version": "0.1.0", "backend": "cpp", "isa": "avx2"},
+        "pytorch": {"version": "2.13.0"}, "rows": [row],
+    }  # fmt: skip
+
+
+def test_the_table_says_what_was_measured_where_and_how(result: dict[str, Any]) -> None:
+    lines = table.text(result).splitlines()
+    row = "| one step | 50.0 ms (45.5 to 55.6) | 150 ms, channels-last | 3.00 (2.90 to 3.10) | not measured |  |"
+    assert lines[2] == row and len(lines) == 5
+    for fact in ("a CPU, threads: 2", "cpp (avx2)", "PyTorch 2.13.0", "MINIGAN_ISA=avx2", "20 rounds", "2026-11-23"):
+        assert fact in lines[-1]
+
+
+def test_the_table_of_ops_has_rates_and_shares(result: dict[str, Any]) -> None:
+    row = result["rows"][0] | {"pass": "dgrad", "gflop_per_s": 300.0, "done_gflop_per_s": 207.0, "gb_per_s": 12.25}
+    result |= {"what": "ops", "rows": [row | {"peak_share": 0.75, "done_peak_share": 0.52}]}
+    result["minigan"]["peak_gflop_per_s"] = 400.0
+    lines = table.text(result).splitlines()
+    assert "| dgrad | 50.0 ms (45.5 to 55.6) | 300 | 75% | 207 | 52% | 12.2 | 150 ms, channels-last |" in lines[2]
+    assert "measured peak 400 GFLOP/s" in lines[-1]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.1234, "123"), (0.01234, "12.3"), (0.001234, "1.23"), (4e-5, "0.04")])
+def test_milliseconds_have_three_digits(seconds: float, words: str) -> None:
+    assert table.milliseconds(seconds) == words
+
+
+def test_the_readme_changes_between_the_marks_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    around = f"before\n{table.BEGIN}\n{{}}\n{table.END}\nafter, with {table.END} again\n"
+    readme.write_text(around.format("the old\ntable"))
+    table.rewrite(readme, "| new |")
+    assert readme.read_text() == around.format("| new |")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", table.BEGIN, f"{table.END} {table.BEGIN}", f"{table.BEGIN} {table.BEGIN} {table.END}"],
+    ids=["none", "no end", "turned", "two"],
+)
+def test_a_readme_without_the_marks_is_left_alone(tmp_path: Path, text: str) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(MiniganError, match="expected one"):
+        table.rewrite(readme, "| new |")
+    assert readme.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"what": "else"}'])
+def test_what_is_no_result_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(MiniganError, match=r"result\.json"):
+        table.read(tmp_path / "result.json")
+
+
+def run(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """A command where `import torch` fails, whether or not PyTorch is installed."""
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch here')\n")
+    variables = environment()
+    variables["PYTHONPATH"] += f":{ROOT}:{tmp_path}"
+    return subprocess.run(
+        [*PYTHON, "-m", *args], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_short_run_without_pytorch(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, "benchmarks.step", "--only", "mlp", "--backend", "numpy", "--rounds", "1", "--threads", "1",
+        "--out", "r.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "without PyTorch: ModuleNotFoundError: no torch here" in done.stderr
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert {"date", "cpu", "load_average_before", "variables"} <= found.keys()
+    assert (found["what"], found["threads"], found["rounds"], found["pytorch"]) == ("step", 1, 1, None)
+    assert {"version", "python", "numpy"} <= found["minigan"].keys() and found["minigan"]["backend"] == "numpy"
+    (row,) = found["rows"]
+    assert row["name"] == "MLP GAN batch 128 one step" and row["pytorch"]["best"] is None
+    assert row["parameters"] == [100 * 256 + 256 + 256 * 784 + 784, 784 * 256 + 256 + 256 + 1]
+    assert 0 < row["minigan"]["min_s"] <= row["minigan"]["median_s"] and row["minigan"]["calls"] >= 2
+    assert "| MLP GAN batch 128 one step |" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--backend", "nunpy"], "'nunpy' is unknown"),
+        (["--only", "cnn"], "no row's name"),
+        (["--rounds", "0"], "rounds"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(tmp_path: Path, options: list[str], words: str) -> None:
+    done = run(tmp_path, "benchmarks.step", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr and len(done.stderr.splitlines()) == 1 and done.stderr.startswith("benchmarks: ")
