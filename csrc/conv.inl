@@ -56,12 +56,12 @@ inline void sweep_part(const Sweep& s, int row0, int rows, int n0, int n1, const
                 for (int i = 0; i < tile_count; i++) {
                     const int r = i / tiles.pieces * group + tiles.begin(i % tiles.pieces);
                     const int size = tiles.size(i % tiles.pieces), k = pieces.begin(piece);
-                    Term terms[MOST_TERMS];
+                    Term<ALONG_M> terms[MOST_TERMS];
                     int count = 0;
                     for (int t = t0; t < t1; t++)
-                        if (meets(s, t, row0 + r, size)) terms[count++] = {in + t * rows + r, s.B.from(t * s.K + k, n)};
+                        if (meets(s, t, row0 + r, size)) terms[count++] = {in + t * rows + r, (size_t)k, s.B.from(t * s.K + k, n)};
                     if (count)
-                        Micro<ALONG_M>::calls[size - 1](count, terms, pieces.size(piece), k, s.B.ld, out + r, n, n1,
+                        Micro<ALONG_M>::calls[size - 1](count, terms, pieces.size(piece), s.B.ld, out + r, n, n1,
                                                        touched[i] || piece > 0);
                     if (count && piece + 1 == pieces.pieces && n + NR >= n1) touched[i] = true;
                 }
@@ -205,36 +205,42 @@ void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
         pack(dy + (size_t)pixel * s.O, (size_t)s.P * s.Q * s.O, s.N, s.O, p * NR,
              packed + ((size_t)p * terms + (size_t)pixel * s.N) * NR);
     });
-    const Cut blocks(s.I, 4 * MR);
-    for_parts(taps * blocks.pieces, [&](int part) {
-        const int tap = part / blocks.pieces, i = tap / s.KW, j = tap % s.KW, block = part % blocks.pieces;
+    const Cut cuts(s.I, 4 * BLOCK_M);
+    for_parts(taps * cuts.pieces, [&](int part) {
+        const int tap = part / cuts.pieces, i = tap / s.KW, j = tap % s.KW, i0 = cuts.begin(part % cuts.pieces);
+        const int channels = cuts.size(part % cuts.pieces), blocks = (channels + BLOCK_M - 1) / BLOCK_M;
         int q0 = 0, q1 = s.Q, p0 = 0, p1 = s.P;
         while (p0 < p1 && forward_from(p0, i, s.sh, s.top, s.H) < 0) p0++;
         while (p1 > p0 && forward_from(p1 - 1, i, s.sh, s.top, s.H) < 0) p1--;
         while (q0 < q1 && forward_from(q0, j, s.sw, s.left, s.W) < 0) q0++;
         while (q1 > q0 && forward_from(q1 - 1, j, s.sw, s.left, s.W) < 0) q1--;
-        const int run = (q1 - q0) * s.N, runs = p1 - p0;
-        if (run == 0 || runs == 0) return;
-        const float** rows = (const float**)scratch_take(2 * (size_t)runs * run);
-        for (int r = 0; r < runs; r++)
-            for (int k = 0; k < run; k++) {
-                const int h = (p0 + r) * s.sh + i - s.top, v = (q0 + k / s.N) * s.sw + j - s.left;
-                rows[r * run + k] = x + (((size_t)(k % s.N) * s.H + h) * s.W + v) * s.I;
-            }
-        float** out = (float**)scratch_take(2 * blocks.size(block));
-        for (int c = 0; c < blocks.size(block); c++) out[c] = dw + ((size_t)tap * s.I + blocks.begin(block) + c) * s.O;
-        const Cut tiles(blocks.size(block), MR);
-        const int per_call = KC / run < 1 ? 1 : KC / run > MOST_TERMS ? MOST_TERMS : KC / run;
-        for (int r0 = 0; r0 < runs; r0 += per_call)
-            for (int p = 0; p < panels; p++) {
-                Term term[MOST_TERMS];
-                int count = 0;
-                for (int r = r0; r < runs && r < r0 + per_call; r++)
-                    term[count++] = {rows + r * run,
-                                     packed + ((size_t)p * terms + ((size_t)(p0 + r) * s.Q + q0) * s.N) * NR};
-                for (int t = 0; t < tiles.pieces; t++)
-                    Micro<ALONG_K>::calls[tiles.size(t) - 1](count, term, run, blocks.begin(block) + tiles.begin(t), NR,
-                                                            out + tiles.begin(t), p * NR, s.O, true);
+        const int run = (q1 - q0) * s.N;
+        if (run == 0 || p0 >= p1) return;
+        float** out = (float**)scratch_take(2 * channels);
+        for (int c = 0; c < channels; c++) out[c] = dw + ((size_t)tap * s.I + i0 + c) * s.O;
+        const Cut pieces(run, TERMS);
+        float* a = scratch_take((size_t)blocks * pieces.largest() * BLOCK_M);
+        for (int p = p0; p < p1; p++)
+            for (int piece = 0; piece < pieces.pieces; piece++) {
+                const int first = pieces.begin(piece), K = pieces.size(piece), h = p * s.sh + i - s.top;
+                for (int k = 0; k < K; k++) {
+                    const int v = (q0 + (first + k) / s.N) * s.sw + j - s.left, n = (first + k) % s.N;
+                    const float* pixel = x + (((size_t)n * s.H + h) * s.W + v) * s.I + i0;
+                    for (int block = 0; block < blocks; block++)
+                        pack_block(pixel + block * BLOCK_M, 0, 1, block + 1 < blocks ? BLOCK_M : channels - block * BLOCK_M,
+                                   a + ((size_t)block * K + k) * BLOCK_M);
+                }
+                const float* b = packed + (((size_t)p * s.Q + q0) * s.N + first) * NR;
+                for (int panel = 0; panel < panels; panel++)
+                    for (int block = 0; block < blocks; block++) {
+                        const Cut tiles(block + 1 < blocks ? BLOCK_M : channels - block * BLOCK_M, MR);
+                        for (int t = 0; t < tiles.pieces; t++) {
+                            const Term<ALONG_K> term = {a + (size_t)block * K * BLOCK_M + tiles.begin(t), (size_t)BLOCK_M,
+                                                        b + (size_t)panel * terms * NR};
+                            Micro<ALONG_K>::calls[tiles.size(t) - 1](1, &term, K, NR, out + block * BLOCK_M + tiles.begin(t),
+                                                                    panel * NR, s.O, true);
+                        }
+                    }
             }
     });
 }

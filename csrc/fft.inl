@@ -76,7 +76,7 @@ struct Image {
 
     int padded() const { return (channels + WIDTH - 1) / WIDTH * WIDTH; }
     int depth() const { return sh * sw * padded(); }
-    int plane() const { return depth() / 16 % 2 ? depth() : depth() + 16; }  // an odd number of cache lines: all sets are used
+    size_t ld() const { return depth() / 16 % 2 ? depth() : depth() + 16; }  // an odd number of cache lines: all sets are used
     size_t pixel(int n, int y, int x) const { return (((size_t)n * height + y) * width + x) * channels; }
 };
 
@@ -87,7 +87,7 @@ struct Plan {
 
     int planes() const { return count_planes(length); }
     int tiles() const { return h.tiles * w.tiles; }
-    size_t row(const Image& image) const { return (size_t)planes() * image.plane(); }  // of a tile's spectrum
+    size_t spectrum(const Image& image) const { return planes() * image.ld(); }  // numbers of a tile
     const Dft& taps() const { return transforms(length, (h.taps > w.taps ? h.taps : w.taps) / 2); }
     const Dft& inners() const { return transforms(length, (h.tile > w.tile ? h.tile : w.tile) / 2); }
     const Dft& outers() const {  // one tile may have less to read than a cycle
@@ -124,6 +124,18 @@ inline bool fft_takes(const ConvShape& s) {
     return s.sh <= 2 && s.sw <= 2 && h.taps <= MOST_TAPS && w.taps <= MOST_TAPS;
 }
 
+// Spectra of some tiles, plane by plane, so that a product finds its matrices in one piece: plane f of channel c of tile r
+// is at  at[f plane + r ld + c].
+struct Spectra {
+    float* at;
+    size_t ld, plane;
+};
+
+inline Spectra take_spectra(const Plan& plan, const Image& image, int tiles) {
+    const size_t ld = image.ld(), plane = tiles % 2 ? tiles * ld : tiles * ld + 16;  // also an odd number of lines
+    return {scratch_take(plan.planes() * plane), ld, plane};
+}
+
 struct Tile {
     int n, th, tw;
     Tile(const Plan& plan, int row) : n(row / plan.tiles()), th(row % plan.tiles() / plan.w.tiles), tw(row % plan.w.tiles) {}
@@ -155,12 +167,18 @@ inline Pixels pixels_of(const Plan& plan, bool outer, const Tile& t, int phase, 
     return p;
 }
 
-// Spectra of tiles [r0, r1): plane f of channel c of tile r is at to[(r - r0) row + f plane + c].
-// The outer image's tiles overlap; the inner one's do not.
-inline void transform_tiles(const Plan& plan, bool outer, Side side, const float* from, int r0, int r1, float* to) {
+// Planes lie far apart, which no hardware foresees: asks for the line of every plane that comes after the vector at `at`.
+template <int write>
+inline void fetch_next_lines(const Plan& plan, const Spectra& spectra, const float* at) {
+    if (((size_t)at / sizeof(float)) % 16 != 0) return;
+    for (int f = 0; f < plan.planes(); f++) __builtin_prefetch(at + f * spectra.plane + 16, write);
+}
+
+// Spectra of tiles [r0, r1). The outer image's tiles overlap; the inner one's do not.
+inline void transform_tiles(const Plan& plan, bool outer, Side side, const float* from, int r0, int r1, const Spectra& to) {
     const Image& image = outer ? plan.outer : plan.inner;
     const Dft& dft = outer ? plan.outers() : plan.inners();
-    const int squares = dft.side * dft.side, plane = image.plane();
+    const int squares = dft.side * dft.side;
     const size_t ld = dft.row_numbers();
     for_parts(r1 - r0, [&](int part) {
         const Tile t(plan, r0 + part);
@@ -172,9 +190,10 @@ inline void transform_tiles(const Plan& plan, bool outer, Side side, const float
             for_vectors(image.channels, [&](size_t c, auto lanes) {
                 for (int i = 0; i < pixels.count; i++) square[pixels.place[i]] = lanes.load(from + pixels.at[i] + c);
                 dft.rows(square, rows, ld);
-                float* planes = to + part * plan.row(image) + phase * image.padded() + c;
+                float* planes = to.at + part * to.ld + phase * image.padded() + c;
+                fetch_next_lines<1>(plan, to, planes);
                 for (int k = 0; k < dft.columns(); k++)
-                    dft.column[side](k, rows + k * ld, planes + (size_t)first_plane(dft.length, k) * plane, plane);
+                    dft.column[side](k, rows + k * ld, planes + first_plane(dft.length, k) * to.plane, to.plane);
             });
         }
     });
@@ -183,10 +202,10 @@ inline void transform_tiles(const Plan& plan, bool outer, Side side, const float
 constexpr int GROUP = 4 * WIDTH;  // channels of a pixel that are stored together: pixels are often a multiple of 1 KB apart
 
 // Tiles of the inner image from their spectra, with bias and activation
-inline void inverse_tiles(const Plan& plan, const float* from, int r0, int r1, const float* b, Act act, float* to) {
+inline void inverse_tiles(const Plan& plan, const Spectra& from, int r0, int r1, const float* b, Act act, float* to) {
     const Image& image = plan.inner;
     const Dft& dft = plan.inners();
-    const int squares = dft.side * dft.side, plane = image.plane();
+    const int squares = dft.side * dft.side;
     const size_t ld = dft.row_numbers();
     for_parts(r1 - r0, [&](int part) {
         const Tile t(plan, r0 + part);
@@ -199,9 +218,10 @@ inline void inverse_tiles(const Plan& plan, const float* from, int r0, int r1, c
             for (int c0 = 0; c0 < image.channels; c0 += GROUP) {
                 const int count = image.channels - c0 < GROUP ? image.channels - c0 : GROUP;
                 for (int c = 0; c < count; c += WIDTH) {
-                    const float* planes = from + part * plan.row(image) + phase * image.padded() + c0 + c;
+                    const float* planes = from.at + part * from.ld + phase * image.padded() + c0 + c;
+                    fetch_next_lines<0>(plan, from, planes);
                     for (int k = 0; k < dft.columns(); k++)
-                        dft.column_back(k, planes + (size_t)first_plane(dft.length, k) * plane, plane, rows + k * ld);
+                        dft.column_back(k, planes + first_plane(dft.length, k) * from.plane, from.plane, rows + k * ld);
                     dft.rows_back(rows, ld, square + c / WIDTH * squares);
                 }
                 for (int i = 0; i < pixels.count; i++)
@@ -214,13 +234,31 @@ inline void inverse_tiles(const Plan& plan, const float* from, int r0, int r1, c
     });
 }
 
+// The taps of one phase that the kernel has: their number among the kernel's, and their place in the square
+struct Taps {
+    int count;
+    int *tap, *place;
+};
+
+inline Taps taps_of(const Plan& plan, int phase, int phases_w, int side) {
+    const Axis &h = plan.h, &v = plan.w;
+    Taps taps = {0, (int*)scratch_take(h.taps * v.taps), (int*)scratch_take(h.taps * v.taps)};
+    for (int e = 0; e < h.taps; e++)
+        for (int g = 0; g < v.taps; g++) {
+            const int y = h.index(e, phase / phases_w), x = v.index(g, phase % phases_w);
+            if (y < 0 || y >= h.kernel || x < 0 || x >= v.kernel) continue;
+            taps.tap[taps.count] = y * v.kernel + x;
+            taps.place[taps.count++] = side * wrap(h.tap_place(e), side) + wrap(v.tap_place(g), side);
+        }
+    return taps;
+}
+
 // The kernel's rows transformed: those of column k, channels i of outer and n0 .. n0 + NR of inner, follow one another at
 // ((panel columns + k) outer.depth + i) NV row_numbers. w (KH,KW,I,O)
 inline float* transform_weight_rows(const Plan& plan, const float* w) {
     const Image &outer = plan.outer, &inner = plan.inner;
     const Dft& dft = plan.taps();
-    const Axis &h = plan.h, &v = plan.w;
-    const bool turned = h.turned;  // then a vector's lanes are w's input channels, O numbers apart
+    const bool turned = plan.h.turned;  // then a vector's lanes are w's input channels, O numbers apart
     const int I = turned ? inner.channels : outer.channels, O = turned ? outer.channels : inner.channels;
     const int S = dft.side, K = outer.depth(), panels = (inner.depth() + NR - 1) / NR;
     const size_t each = NV * dft.row_numbers(), column = K * each;
@@ -232,25 +270,22 @@ inline float* transform_weight_rows(const Plan& plan, const float* w) {
             const int n0 = panel * NR + j * WIDTH;
             const int phase = turned ? n0 / inner.padded() : k0 / outer.padded();
             const int i0 = (turned ? n0 : k0) - phase * (turned ? inner : outer).padded(), o0 = turned ? k0 : n0;
-            const int sw = turned ? inner.sw : outer.sw;
+            const Taps taps = taps_of(plan, phase, turned ? inner.sw : outer.sw, S);
+            const int is = I - i0 < WIDTH ? I - i0 : WIDTH, os = O - o0 < WIDTH ? O - o0 : WIDTH;
             for (int i = 0; i < WIDTH * S * S; i++) squares[i] = vf{};
-            for (int e = 0; e < h.taps; e++)
-                for (int g = 0; g < v.taps; g++) {
-                    const int y = h.index(e, phase / sw), x = v.index(g, phase % sw);
-                    if (y < 0 || y >= h.kernel || x < 0 || x >= v.kernel) continue;
-                    const float* tap = w + (((size_t)y * v.kernel + x) * I + i0) * O + o0;
-                    vf* at = squares + S * wrap(h.tap_place(e), S) + wrap(v.tap_place(g), S);
-                    const int is = I - i0 < WIDTH ? I - i0 : WIDTH, os = O - o0 < WIDTH ? O - o0 : WIDTH;
-                    if (!turned) {
-                        for (int i = 0; i < is; i++)
-                            at[i * S * S] = os == WIDTH ? Whole{}.load(tap + (size_t)i * O) : Tail{(size_t)os}.load(tap + (size_t)i * O);
-                    } else if (is == WIDTH && os == WIDTH) {
-                        transpose_block(tap, O, (float*)at, S * S * WIDTH);
-                    } else {
-                        for (int i = 0; i < is; i++)
-                            for (int o = 0; o < os; o++) ((float*)(at + o * S * S))[i] = tap[(size_t)i * O + o];
-                    }
+            for (int t = 0; t < taps.count; t++) {
+                const float* tap = w + ((size_t)taps.tap[t] * I + i0) * O + o0;
+                vf* at = squares + taps.place[t];
+                if (!turned) {
+                    for (int i = 0; i < is; i++)
+                        at[i * S * S] = os == WIDTH ? Whole{}.load(tap + (size_t)i * O) : Tail{(size_t)os}.load(tap + (size_t)i * O);
+                } else if (is == WIDTH && os == WIDTH) {
+                    transpose_block(tap, O, (float*)at, S * S * WIDTH);
+                } else {
+                    for (int i = 0; i < is; i++)
+                        for (int o = 0; o < os; o++) ((float*)(at + o * S * S))[i] = tap[(size_t)i * O + o];
                 }
+            }
             for (int k = 0; k < WIDTH; k++)
                 dft.rows(squares + k * S * S, to + panel * dft.columns() * column + (k0 + k) * each + j * dft.row_numbers(), column);
         }
@@ -264,22 +299,22 @@ inline float** rows_at(float* from, size_t ld, int rows) {
     return at;
 }
 
-constexpr size_t LOCAL = 1 << 17;  // numbers that a part keeps in its second cache
+constexpr size_t LOCAL = WIDTH == 16 ? 1 << 17 : 1 << 16;  // numbers that a part keeps in its second cache
 
 // inner's spectra = outer's spectra times the kernel's, plane by plane. A part takes a column of the spectrum and a panel
 // of inner's channels, and makes the kernel's planes that it needs itself: they never leave the cache.
-inline void multiply_spectra(const Plan& plan, float* outer, const float* weight_rows, float* inner, int M) {
+inline void multiply_spectra(const Plan& plan, const Spectra& outer, const float* weight_rows, const Spectra& inner, int M) {
     const Dft& dft = plan.taps();
     const int K = plan.outer.depth(), N = plan.inner.depth(), panels = (N + NR - 1) / NR;
-    float* const* a = rows_at(outer, plan.row(plan.outer), M);
-    float* const* c = rows_at(inner, plan.row(plan.inner), M);
+    float* const* a = rows_at(outer.at, outer.ld, M);
+    float* const* c = rows_at(inner.at, inner.ld, M);
     const size_t each = NV * dft.row_numbers();
     for_parts(dft.columns() * panels, [&](int part) {
         const int k = dft.columns() - 1 - part / panels, panel = part % panels, n0 = panel * NR;
         const int n1 = n0 + NR < N ? n0 + NR : N;
         const int f0 = first_plane(dft.length, k), planes = column_planes(dft.length, k);
         const Cut terms(K, (int)(LOCAL / (planes * NR))), tiles(M, MR);
-        const size_t ld = (size_t)terms.size(terms.pieces - 1) * NR + NR;
+        const size_t ld = (size_t)terms.largest() * NR + NR;
         float* b = scratch_take(planes * ld);
         for (int t = 0; t < terms.pieces; t++) {
             const int k0 = terms.begin(t), size = terms.size(t);
@@ -289,10 +324,9 @@ inline void multiply_spectra(const Plan& plan, float* outer, const float* weight
                     dft.column[RIGHT](k, rows + i * each + j / WIDTH * dft.row_numbers(), b + i * NR + j, ld);
             for (int f = 0; f < planes; f++)
                 for (int i = 0; i < tiles.pieces; i++) {
-                    const int m = tiles.begin(i), column = (f0 + f) * plan.inner.plane();
-                    const Term term = {a + m, b + f * ld};
-                    Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, size, (size_t)(f0 + f) * plan.outer.plane() + k0, NR, c + m,
-                                                            column + n0, column + n1, t > 0);
+                    const int m = tiles.begin(i), column = (int)((f0 + f) * inner.plane);
+                    const Term<ALONG_M> term = {a + m, (f0 + f) * outer.plane + k0, b + f * ld};
+                    Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, size, NR, c + m, column + n0, column + n1, t > 0);
                 }
         }
     });
@@ -302,16 +336,15 @@ constexpr size_t MOST_SPECTRA = 1 << 22;  // numbers; more tiles than fit are ta
 constexpr int FEWEST_ROWS = 64;            // but not in so small ones that the kernel's columns cost more than the products
 
 inline Cut pieces_of(const Plan& plan, int N) {
-    const int most = (int)(MOST_SPECTRA / (plan.row(plan.outer) + plan.row(plan.inner)));
+    const int most = (int)(MOST_SPECTRA / (plan.spectrum(plan.outer) + plan.spectrum(plan.inner)));
     return {N * plan.tiles(), most > FEWEST_ROWS ? most : FEWEST_ROWS};
 }
 
 inline void correlate(const Plan& plan, int N, const float* outer, const float* w, const float* b, float* inner, Act act) {
     const float* weight_rows = transform_weight_rows(plan, w);
     const Cut pieces = pieces_of(plan, N);
-    const int most = pieces.size(pieces.pieces - 1);
-    float* outer_spectra = scratch_take(most * plan.row(plan.outer));
-    float* inner_spectra = scratch_take(most * plan.row(plan.inner));
+    const Spectra outer_spectra = take_spectra(plan, plan.outer, pieces.largest());
+    const Spectra inner_spectra = take_spectra(plan, plan.inner, pieces.largest());
     for (int i = 0; i < pieces.pieces; i++) {
         const int r0 = pieces.begin(i), r1 = pieces.begin(i + 1);
         transform_tiles(plan, true, LEFT, outer, r0, r1, outer_spectra);
@@ -328,56 +361,54 @@ void fft_dgrad(const ConvShape& s, const float* dy, const float* w, const float*
     correlate(make_plan(s, true), s.N, dy, w, b, dx, act);
 }
 
-constexpr int BLOCK_ROWS = 4 * WIDTH;  // of dw's spectrum per part
+constexpr int BLOCK_ROWS = 4 * WIDTH, BLOCK_PANELS = WIDTH == 16 ? 1 : 2;  // of dw's spectrum per part
 
 // dw += the inverse of outer^T inner, plane by plane, for `rows` tiles. A part takes a block of dw's channels through all
 // columns of the spectrum, so that dw's own spectrum never leaves the cache.
-inline void weight_gradient(const Plan& plan, float* outer, float* inner, int rows, float* dw) {
+inline void weight_gradient(const Plan& plan, const Spectra& outer, const Spectra& inner, int rows, float* dw) {
     const Dft& dft = plan.taps();
     const Image &x = plan.outer, &y = plan.inner;
-    const Axis &h = plan.h, &v = plan.w;
-    const int N = y.depth(), panels = (N + NR - 1) / NR, S = dft.side;
-    const float* const* a = rows_at(outer, plan.row(x), rows);
-    const Cut blocks(x.padded() / WIDTH, BLOCK_ROWS / WIDTH), terms(rows, KC);
-    const int per_phase = blocks.pieces * panels;
+    const int N = y.depth(), S = dft.side;
+    const Cut blocks(x.padded() / WIDTH, BLOCK_ROWS / WIDTH), panels((N + NR - 1) / NR, BLOCK_PANELS), terms(rows, KC);
+    const int per_phase = blocks.pieces * panels.pieces;
     const size_t each = dft.row_numbers() * dft.columns();
     for_parts(x.sh * x.sw * per_phase, [&](int part) {
-        const int phase = part / per_phase, block = part % per_phase / panels, n0 = part % panels * NR;
-        const int n1 = n0 + NR < N ? n0 + NR : N;
-        const int i0 = blocks.begin(block) * WIDTH, M = blocks.size(block) * WIDTH;
-        const size_t ld = (size_t)M * NR + NR;
+        const int phase = part / per_phase, block = part % per_phase / panels.pieces, group = part % panels.pieces;
+        const int n0 = panels.begin(group) * NR, columns = panels.size(group) * NR, n1 = n0 + columns < N ? n0 + columns : N;
+        const int i0 = blocks.begin(block) * WIDTH, M = blocks.size(block) * WIDTH, vectors = columns / WIDTH;
+        const size_t ld = (size_t)M * columns + NR;
         float* planes = scratch_take(3 * plan.length * ld);
-        float* half = scratch_take(M * NV * each);
-        float* const* c = rows_at(planes, NR, M);
+        float* half = scratch_take(M * vectors * each);
+        float* const* c = rows_at(planes, columns, M);
         const Cut tiles(M, MR);
         for (int k = 0; k < dft.columns(); k++) {
             for (int f = 0; f < column_planes(plan.length, k); f++) {
                 const size_t plane = first_plane(plan.length, k) + f;
+                const float* a = outer.at + plane * outer.plane + phase * x.padded() + i0;
+                const float* b = inner.at + plane * inner.plane;
                 for (int t = 0; t < terms.pieces; t++)
-                    for (int m = 0; m < tiles.pieces; m++) {
-                        const int m0 = tiles.begin(m);
-                        const Term term = {a + terms.begin(t), inner + terms.begin(t) * plan.row(y) + plane * y.plane() + n0};
-                        const int column = (int)(f * ld);
-                        Micro<ALONG_K>::calls[tiles.size(m) - 1](1, &term, terms.size(t),
-                                                                plane * x.plane() + phase * x.padded() + i0 + m0, plan.row(y), c + m0,
-                                                                column, column + n1 - n0, t > 0);
-                    }
+                    for (int n = n0; n < n1; n += NR)
+                        for (int m = 0; m < tiles.pieces; m++) {
+                            const size_t r = terms.begin(t);
+                            const Term<ALONG_K> term = {a + r * outer.ld + tiles.begin(m), outer.ld, b + r * inner.ld + n};
+                            const int column = (int)(f * ld) + n - n0;
+                            Micro<ALONG_K>::calls[tiles.size(m) - 1](1, &term, terms.size(t), inner.ld, c + tiles.begin(m), column,
+                                                                    n1 - n < NR ? column + n1 - n : column + NR, t > 0);
+                        }
             }
             for (int i = 0; i < M; i++)
                 for (int j = 0; j < n1 - n0; j += WIDTH)
-                    dft.column_back(k, planes + i * NR + j, ld, half + (i * NV + j / WIDTH) * each + k * dft.row_numbers());
+                    dft.column_back(k, planes + i * columns + j, ld, half + (i * vectors + j / WIDTH) * each + k * dft.row_numbers());
         }
         vf* square = (vf*)scratch_take((size_t)S * S * WIDTH);
+        const Taps taps = taps_of(plan, phase, x.sw, S);
         for (int i = 0; i < M && i0 + i < x.channels; i++)
-            for_vectors(n1 - n0 < y.channels - n0 ? n1 - n0 : y.channels - n0, [&](size_t j, auto lanes) {
-                dft.rows_back(half + (i * NV + j / WIDTH) * each, dft.row_numbers(), square);
-                for (int e = 0; e < h.taps; e++)
-                    for (int g = 0; g < v.taps; g++) {
-                        const int ky = h.index(e, phase / x.sw), kx = v.index(g, phase % x.sw);
-                        if (ky < 0 || ky >= h.kernel || kx < 0 || kx >= v.kernel) continue;
-                        float* at = dw + (((size_t)ky * v.kernel + kx) * x.channels + i0 + i) * y.channels + n0 + j;
-                        lanes.store(at, lanes.load(at) + square[S * wrap(h.tap_place(e), S) + wrap(v.tap_place(g), S)]);
-                    }
+            for_vectors(n1 < y.channels ? n1 - n0 : y.channels - n0, [&](size_t j, auto lanes) {
+                dft.rows_back(half + (i * vectors + j / WIDTH) * each, dft.row_numbers(), square);
+                for (int t = 0; t < taps.count; t++) {
+                    float* at = dw + ((size_t)taps.tap[t] * x.channels + i0 + i) * y.channels + n0 + j;
+                    lanes.store(at, lanes.load(at) + square[taps.place[t]]);
+                }
             });
     });
 }
@@ -385,9 +416,8 @@ inline void weight_gradient(const Plan& plan, float* outer, float* inner, int ro
 void fft_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
     const Plan plan = make_plan(s, false);
     const Cut pieces = pieces_of(plan, s.N);
-    const int most = pieces.size(pieces.pieces - 1);
-    float* outer_spectra = scratch_take(most * plan.row(plan.outer));
-    float* inner_spectra = scratch_take(most * plan.row(plan.inner));
+    const Spectra outer_spectra = take_spectra(plan, plan.outer, pieces.largest());
+    const Spectra inner_spectra = take_spectra(plan, plan.inner, pieces.largest());
     for (int i = 0; i < pieces.pieces; i++) {
         const int r0 = pieces.begin(i), r1 = pieces.begin(i + 1);
         transform_tiles(plan, true, LEFT, x, r0, r1, outer_spectra);

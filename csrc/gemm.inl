@@ -7,14 +7,16 @@
 // units and not the loads are what limits it; MR NV + NV + 1 vectors fill the registers. (Goto & van de Geijn 2008,
 // "Anatomy of high-performance matrix multiplication"; Van Zee & van de Geijn 2015, BLIS.)
 //
-// Here A is never copied. Its rows lie anywhere, a pointer each, so that a convolution is the same product as a dense layer:
-// the rows are the pixels that a tap of the kernel meets, in channels-last images contiguous numbers. (Dukhan 2019, "The
-// indirect convolution algorithm", arXiv:1907.02129.) Two micro-kernels differ in which way A's pointers go:
+// Two micro-kernels differ in how A lies:
 //
-//     along m    A[m][k] = a[m][k]    forward and data gradient: a row of A per row of C
-//     along k    A[m][k] = a[k][m]    weight gradient, x^T dy: a row of A per term of the sum
+//     along m    A[m][k] = rows[m][k]       forward and data gradient. A is never copied: its rows lie anywhere, a pointer
+//                                           each, so that a convolution is the same product as a dense layer: the rows are
+//                                           the pixels that a tap of the kernel meets, in channels-last images contiguous
+//                                           numbers. (Dukhan 2019, "The indirect convolution algorithm", arXiv:1907.02129.)
+//     along k    A[m][k] = a[k * lda + m]   weight gradient, x^T dy: a row of A per term of the sum
 //
-// A number of C is summed in the order of k, whatever its place in the block and whoever computes it.
+// A number of C is summed in the order of k, whatever its place in the block and whoever computes it, and only then added
+// to what C holds, whose lines are fetched meanwhile.
 
 #if WIDTH == 16
 constexpr int MR = 14, NV = 2;
@@ -44,69 +46,89 @@ inline void store_row(float* p, Lanes lanes, const vf (&row)[V]) {
     lanes.store(p + (V - 1) * WIDTH, row[V - 1]);
 }
 
+// One term of the sum: a row of B times M numbers of A
+template <int M, int V, class Lanes, class Left>
+inline void multiply_add(const float* b, Lanes lanes, const Left& left, vf (&sum)[M][V]) {
+    vf row[V];
+    load_row<V>(b, lanes, row);
+#pragma GCC unroll 14
+    for (int i = 0; i < M; i++) {
+        const vf factor = all(left(i));
+#pragma GCC unroll 2
+        for (int v = 0; v < V; v++) sum[i][v] = mul_add(factor, row[v], sum[i][v]);
+    }
+}
+
 enum Along { ALONG_M, ALONG_K };
 
-// A stretch of the sum: K rows of B, `ldb` apart, and the pointers of A that go with them.
-struct Term {
-    const float* const* a;
+// A stretch of the sum: K rows of B, `ldb` apart, and what goes with them of A.
+template <Along along>
+struct Term;
+template <>
+struct Term<ALONG_M> {
+    const float* const* rows;
+    size_t first;  // added to every row
+    const float* b;
+};
+template <>
+struct Term<ALONG_K> {
+    const float* a;
+    size_t lda;
     const float* b;
 };
 
-// c[i][j] (+)= sum over terms and k of  a[i][k] b[k][j]  (ALONG_M)  or  a[k][i] b[k][j]  (ALONG_K),
-// i < M, j < V WIDTH or its tail. `first` is added to every pointer of a, `column` to every c; `add` keeps what c holds.
+// c[i][column + j] (+)= sum over terms and k of A[i][k] b[k][j],  i < M, j < V WIDTH or its tail; `add` keeps what c holds.
 template <Along along, int M, int V, class Lanes>
-void micro_kernel(int terms, const Term* term, int K, size_t first, size_t ldb, float* const* c, size_t column, bool add,
-                  Lanes lanes) {
+void micro_kernel(int terms, const Term<along>* term, int K, size_t ldb, float* const* c, size_t column, bool add, Lanes lanes) {
     vf sum[M][V];
 #pragma GCC unroll 14
     for (int i = 0; i < M; i++) {
-        if (add) {
-            load_row<V>(c[i] + column, lanes, sum[i]);
-        } else {
-            for (int v = 0; v < V; v++) sum[i][v] = vf{};
-        }
+        if (add) __builtin_prefetch(c[i] + column, 1);
+        for (int v = 0; v < V; v++) sum[i][v] = vf{};
     }
     for (int t = 0; t < terms; t++) {
-        const float* const* a = term[t].a;
         const float* b = term[t].b;
-        const float* rows[M];
-        if (along == ALONG_M)
-            for (int i = 0; i < M; i++) rows[i] = a[i] + first;
-        for (int k = 0; k < K; k++, b += ldb) {
-            vf row[V];
-            load_row<V>(b, lanes, row);
-            const float* column_of_a = along == ALONG_K ? a[k] + first : nullptr;
-#pragma GCC unroll 14
-            for (int i = 0; i < M; i++) {
-                const vf factor = all(along == ALONG_M ? rows[i][k] : column_of_a[i]);
-#pragma GCC unroll 2
-                for (int v = 0; v < V; v++) sum[i][v] = mul_add(factor, row[v], sum[i][v]);
-            }
+        if constexpr (along == ALONG_M) {
+            const float* rows[M];
+            for (int i = 0; i < M; i++) rows[i] = term[t].rows[i] + term[t].first;
+            for (int k = 0; k < K; k++, b += ldb)
+                multiply_add<M, V>(b, lanes, [&](int i) { return rows[i][k]; }, sum);
+        } else {
+            const float* a = term[t].a;
+            for (int k = 0; k < K; k++, b += ldb, a += term[t].lda)
+                multiply_add<M, V>(b, lanes, [&](int i) { return a[i]; }, sum);
         }
     }
 #pragma GCC unroll 14
-    for (int i = 0; i < M; i++) store_row<V>(c[i] + column, lanes, sum[i]);
+    for (int i = 0; i < M; i++) {
+        if (add) {
+            vf held[V];
+            load_row<V>(c[i] + column, lanes, held);
+            for (int v = 0; v < V; v++) sum[i][v] += held[v];
+        }
+        store_row<V>(c[i] + column, lanes, sum[i]);
+    }
 }
 
 // Columns [column, end) of up to NR.
-using Call = void (*)(int terms, const Term* term, int K, size_t first, size_t ldb, float* const* c, int column, int end,
-                      bool add);
+template <Along along>
+using Call = void (*)(int terms, const Term<along>* term, int K, size_t ldb, float* const* c, int column, int end, bool add);
 
 template <Along along, int M>
-void micro(int terms, const Term* term, int K, size_t first, size_t ldb, float* const* c, int column, int end, bool add) {
+void micro(int terms, const Term<along>* term, int K, size_t ldb, float* const* c, int column, int end, bool add) {
     static_assert(NV == 2, "two widths");
     const int columns = end - column;
     if (columns >= NR)
-        micro_kernel<along, M, 2>(terms, term, K, first, ldb, c, column, add, Whole{});
+        micro_kernel<along, M, 2>(terms, term, K, ldb, c, column, add, Whole{});
     else if (columns > WIDTH)
-        micro_kernel<along, M, 2>(terms, term, K, first, ldb, c, column, add, Tail{(size_t)columns - WIDTH});
+        micro_kernel<along, M, 2>(terms, term, K, ldb, c, column, add, Tail{(size_t)columns - WIDTH});
     else
-        micro_kernel<along, M, 1>(terms, term, K, first, ldb, c, column, add, Tail{(size_t)columns});
+        micro_kernel<along, M, 1>(terms, term, K, ldb, c, column, add, Tail{(size_t)columns});
 }
 
 template <Along along, int... M>
 struct Table {
-    static constexpr Call calls[] = {micro<along, M>...};
+    static constexpr Call<along> calls[] = {micro<along, M>...};
 };
 // micro-kernels for 1 .. MR rows
 #if WIDTH == 16
@@ -119,10 +141,11 @@ using Micro = Table<along, 1, 2, 3, 4, 5, 6>;
 
 // [0, n) cut in the fewest pieces of at most `most`, their sizes equal to within one: no piece is a leftover.
 struct Cut {
-    int n, pieces;
-    Cut(int n, int most) : n(n), pieces((n + most - 1) / most) {}
-    int begin(int i) const { return (int)((long long)n * i / pieces); }
-    int size(int i) const { return begin(i + 1) - begin(i); }
+    int pieces, least, larger;  // the first `larger` pieces have one more than `least`
+    Cut(int n, int most) : pieces((n + most - 1) / most), least(n / pieces), larger(n % pieces) {}
+    int begin(int i) const { return i * least + (i < larger ? i : larger); }
+    int size(int i) const { return least + (i < larger); }
+    int largest() const { return size(0); }
 };
 
 // The product with B's columns where its rows should be, C[m][n] = sum_k a[m][k] b[n][k], for so few rows of C that turning

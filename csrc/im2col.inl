@@ -39,14 +39,11 @@ void im2col_forward(const ConvShape& s, const float* x, const float* w, const fl
 }
 
 void im2col_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
-    const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I, panels = (K + NR - 1) / NR;
-    float* packed = scratch_take((size_t)panels * s.O * NR);
-    for (int p = 0; p < panels; p++) pack_transposed(w, s.O, s.O, K, p * NR, packed + (size_t)p * s.O * NR);
+    const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I;
     for_parts(s.N, [&](int n) {
         float* columns = scratch_take((size_t)pixels * K);
         float* image = dx + (size_t)n * s.H * s.W * s.I;
-        dense(dy + (size_t)n * pixels * s.O, {packed, (size_t)s.O * NR, (size_t)NR}, nullptr, columns, pixels, s.O, K,
-              {NONE, 0});
+        linear_dgrad(dy + (size_t)n * pixels * s.O, w, columns, pixels, K, s.O);
         scatter_windows(s, columns, image);
         if (b)
             for (int k = 0; k < s.H * s.W; k++)

@@ -27,72 +27,125 @@ inline Rows rows_of(const float* x, size_t ldx, float* y, size_t ldy, int M) {
     return {in, out};
 }
 
-// y (N,O) = act(x (N,I) B + b), B given as panels
-inline void dense(const float* x, const Panels& B, const float* b, float* y, int N, int I, int O, Act act) {
+// y (N,O) = act(x (N,I) B + b); pack_panel(n, to) copies B's panel of the columns from n, which all rows then read
+template <class Pack>
+inline void dense(const float* x, const Pack& pack_panel, const float* b, float* y, int N, int I, int O, Act act) {
     const Rows rows = rows_of(x, I, y, O, N);
     const Cut terms(I, KC), tiles(N, MR);
     for_parts((O + NR - 1) / NR, [&](int part) {
         const int n = part * NR, end = n + NR < O ? n + NR : O;
+        float* panel = scratch_take((size_t)I * NR);
+        pack_panel(n, panel);
         for (int t = 0; t < terms.pieces; t++)
             for (int i = 0; i < tiles.pieces; i++) {
                 const int m = tiles.begin(i), k = terms.begin(t);
-                const Term term = {rows.in + m, B.from(k, n)};
-                Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, terms.size(t), k, B.ld, rows.out + m, n, end, t > 0);
+                const Term<ALONG_M> term = {rows.in + m, (size_t)k, panel + (size_t)k * NR};
+                Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, terms.size(t), NR, rows.out + m, n, end, t > 0);
             }
         finish_rows(rows.out, N, n, end, b, act);
     });
 }
 
+constexpr int FEW_SAMPLES = 4, STRETCH = 512;  // numbers of y per part, which its first cache holds
+
+// y = act(x w + b) for so few samples that reading w is all there is to do: w's rows as they lie, four at a time
+inline void dense_few(const float* x, const float* w, const float* b, float* y, int N, int I, int O, Act act) {
+    const Rows rows = rows_of(x, I, y, O, N);
+    for_blocks(O, STRETCH, [=](size_t begin, size_t end) {
+        for (int n = 0; n < N; n++)
+            for_vectors(end - begin, [=](size_t o, auto lanes) { lanes.store(rows.out[n] + begin + o, vf{}); });
+        for (int i = 0; i < I; i += 4)
+            for (int n = 0; n < N; n++) {
+                float *to = rows.out[n] + begin, factor[4] = {};
+                const float* from[4];
+                for (int j = 0; j < 4; j++) {
+                    from[j] = w + (size_t)(i + j < I ? i + j : i) * O + begin;
+                    if (i + j < I) factor[j] = rows.in[n][i + j];
+                }
+                const int terms = I - i < 4 ? I - i : 4;
+                for_vectors(end - begin, [=](size_t o, auto lanes) {
+                    vf sum = lanes.load(to + o);
+                    if (terms == 4) {
+#pragma GCC unroll 4
+                        for (int j = 0; j < 4; j++) sum = mul_add(all(factor[j]), lanes.load(from[j] + o), sum);
+                    } else {
+                        for (int j = 0; j < terms; j++) sum = mul_add(all(factor[j]), lanes.load(from[j] + o), sum);
+                    }
+                    lanes.store(to + o, sum);
+                });
+            }
+        finish_rows(rows.out, N, (int)begin, (int)end, b, act);
+    });
+}
+
 void linear_forward(const float* x, const float* w, const float* b, float* y, int N, int I, int O, Act act) {
-    dense(x, {w, (size_t)NR, (size_t)O}, b, y, N, I, O, act);
+    if (N <= FEW_SAMPLES) return dense_few(x, w, b, y, N, I, O, act);
+    dense(x, [=](int n, float* panel) { pack(w, O, I, O, n, panel); }, b, y, N, I, O, act);
 }
 
 // dx = dy w^T
 void linear_dgrad(const float* dy, const float* w, float* dx, int N, int I, int O) {
-    const int panels = (I + NR - 1) / NR;
-    float* packed = scratch_take((size_t)panels * O * NR);
-    for_parts(panels, [&](int p) { pack_transposed(w, O, O, I, p * NR, packed + (size_t)p * O * NR); });
-    dense(dy, {packed, (size_t)O * NR, (size_t)NR}, nullptr, dx, N, O, I, {NONE, 0});
-}
-
-// dw (I,O) (+)= x^T dy over samples [n0, n1), rows [i0, i1), one panel of columns
-inline void wgrad_part(const float* const* x_rows, float* const* dw_rows, const float* dy, int n0, int n1, int i0, int i1, int o,
-                       int O, bool add) {
-    const Cut tiles(i1 - i0, MR), terms(n1 - n0, KC);
-    const int end = o + NR < O ? o + NR : O;
-    for (int t = 0; t < terms.pieces; t++)
-        for (int i = 0; i < tiles.pieces; i++) {
-            const int m = i0 + tiles.begin(i), n = n0 + terms.begin(t);
-            const Term term = {x_rows + n, dy + (size_t)n * O + o};
-            Micro<ALONG_K>::calls[tiles.size(i) - 1](1, &term, terms.size(t), m, O, dw_rows + m, o, end, add || t > 0);
-        }
+    dense(dy, [=](int n, float* panel) { pack_transposed(w, O, O, I, n, panel); }, nullptr, dx, N, O, I, {NONE, 0});
 }
 
 constexpr int FEW_PARTS = 8, SPLIT = 2048;
+constexpr int BLOCK_M = 4 * MR, TERMS = 256, GROUP_N = 2;  // of A and B, the first cache holds BLOCK_M and NR times TERMS
+
+// Rows of A as the micro-kernels along k read them: BLOCK_M columns from i0 of K rows of x, `ldx` apart, one after the other
+inline void pack_block(const float* x, size_t ldx, int K, int columns, float* to) {
+    for (int k = 0; k < K; k++, x += ldx, to += BLOCK_M)
+        for_vectors(columns, [=](size_t i, auto lanes) { lanes.store(to + i, lanes.load(x + i)); });
+}
+
+// dw (I,O) += x^T dy over K samples. x and dy are packed; a part takes GROUP_N panels of columns, and of few columns also
+// a share of the rows.
+inline void wgrad(const float* dy, const float* x, float* dw, int N, int I, int O, bool add) {
+    const int blocks = (I + BLOCK_M - 1) / BLOCK_M, panels = (O + NR - 1) / NR;
+    const Cut groups(panels, GROUP_N), shares(blocks, groups.pieces < FEW_PARTS ? (blocks * groups.pieces + FEW_PARTS - 1) / FEW_PARTS : blocks);
+    const Cut terms(N, TERMS);
+    float* packed = scratch_take((size_t)blocks * N * BLOCK_M);
+    for_parts(blocks, [&](int block) {
+        const int i0 = block * BLOCK_M;
+        pack_block(x + i0, I, N, I - i0 < BLOCK_M ? I - i0 : BLOCK_M, packed + (size_t)block * N * BLOCK_M);
+    });
+    float* const* rows = rows_of(nullptr, 0, dw, O, I).out;
+    for_parts(groups.pieces * shares.pieces, [&](int part) {
+        const int group = part / shares.pieces, share = part % shares.pieces, first = groups.begin(group);
+        float* b = scratch_take((size_t)groups.size(group) * N * NR);
+        for (int p = 0; p < groups.size(group); p++) pack(dy, O, N, O, (first + p) * NR, b + (size_t)p * N * NR);
+        for (int t = 0; t < terms.pieces; t++)
+            for (int block = shares.begin(share); block < shares.begin(share) + shares.size(share); block++) {
+                const int i0 = block * BLOCK_M, k = terms.begin(t);
+                const Cut tiles(I - i0 < BLOCK_M ? I - i0 : BLOCK_M, MR);
+                for (int p = 0; p < groups.size(group); p++)
+                    for (int i = 0; i < tiles.pieces; i++) {
+                        const Term<ALONG_K> term = {packed + ((size_t)block * N + k) * BLOCK_M + tiles.begin(i), (size_t)BLOCK_M,
+                                                    b + ((size_t)p * N + k) * NR};
+                        const int n = (first + p) * NR, end = n + NR < O ? n + NR : O;
+                        Micro<ALONG_K>::calls[tiles.size(i) - 1](1, &term, terms.size(t), NR, rows + i0 + tiles.begin(i), n, end,
+                                                                add || t > 0);
+                    }
+            }
+    });
+}
 
 // dw += x^T dy. A small dw with many samples is summed in stretches of SPLIT samples, then these in order.
 void linear_wgrad(const float* dy, const float* x, float* dw, int N, int I, int O) {
-    const Cut blocks(I, 4 * MR);
-    const int panels = (O + NR - 1) / NR, cuts = blocks.pieces < FEW_PARTS ? panels : 1, parts = blocks.pieces * cuts;
-    const Cut stretches(N, parts < FEW_PARTS ? SPLIT : N);
+    const Cut stretches(N, (size_t)I * O < FEW_PARTS * BLOCK_M * NR ? SPLIT : N);
+    if (stretches.pieces == 1) return wgrad(dy, x, dw, N, I, O, true);
     const size_t size = (size_t)I * O;
-    const float* const* x_rows = rows_of(x, I, nullptr, 0, N).in;
-    float* sums = stretches.pieces > 1 ? scratch_take(size * stretches.pieces) : dw;
-    float* const* dw_rows = rows_of(nullptr, 0, sums, O, I * stretches.pieces).out;
-    for_parts(parts * stretches.pieces, [&](int part) {
-        const int s = part / parts, block = part % parts / cuts, cut = part % cuts;
-        const int i0 = blocks.begin(block), i1 = i0 + blocks.size(block), n0 = stretches.begin(s), n1 = n0 + stretches.size(s);
-        for (int o = cut * NR; o < (cuts == 1 ? O : cut * NR + 1); o += NR)
-            wgrad_part(x_rows, dw_rows + s * I, dy, n0, n1, i0, i1, o, O, stretches.pieces == 1);
+    float* sums = scratch_take(size * stretches.pieces);
+    for_parts(stretches.pieces, [&](int s) {
+        const size_t n = stretches.begin(s);
+        wgrad(dy + n * O, x + n * I, sums + s * size, stretches.size(s), I, O, false);
     });
-    if (stretches.pieces > 1)
-        for_blocks(size, BLOCK, [=](size_t begin, size_t end) {
-            for_vectors(end - begin, [=](size_t j, auto lanes) {
-                vf sum = lanes.load(dw + begin + j);
-                for (int s = 0; s < stretches.pieces; s++) sum += lanes.load(sums + s * size + begin + j);
-                lanes.store(dw + begin + j, sum);
-            });
+    for_blocks(size, BLOCK, [=](size_t begin, size_t end) {
+        for_vectors(end - begin, [=](size_t j, auto lanes) {
+            vf sum = lanes.load(dw + begin + j);
+            for (int s = 0; s < stretches.pieces; s++) sum += lanes.load(sums + s * size + begin + j);
+            lanes.store(dw + begin + j, sum);
         });
+    });
 }
 
 constexpr size_t BIAS_ROWS = 512;

@@ -61,8 +61,8 @@ int default_threads() {
 
 class Pool {
 public:
-    explicit Pool(int count) {
-        for (int i = 1; i < count; i++) workers_.emplace_back([this] { work(); });
+    explicit Pool(int count) : shares_(static_cast<size_t>(count)) {
+        for (int i = 1; i < count; i++) workers_.emplace_back([this, i] { work(i); });
     }
 
     ~Pool() {
@@ -74,32 +74,48 @@ public:
         for (std::thread& worker : workers_) worker.join();
     }
 
-    int size() const { return static_cast<int>(workers_.size()) + 1; }
+    int size() const { return static_cast<int>(shares_.size()); }
 
     void run(int parts, void (*task)(const void*, int), const void* context) {
-        parts_ = parts, task_ = task, context_ = context, next_ = 0;
+        task_ = task, context_ = context;
+        for (int t = 0; t < size(); t++) {
+            shares_[static_cast<size_t>(t)].next = share_begin(parts, t);
+            shares_[static_cast<size_t>(t)].end = share_begin(parts, t + 1);
+        }
         open_ = ++generation_;
         if (sleepers_ > 0) {
             const std::lock_guard<std::mutex> lock(sleep_);
             wake_.notify_all();
         }
-        take_parts();
+        take_parts(0);
         open_ = 0;  // a worker that enters from now on sees the job closed; those inside are waited for
         while (!spin([this] { return active_ == 0; })) sched_yield();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     }
 
 private:
-    void take_parts() {
-        for (int part; (part = next_++) < parts_;) try {
-                run_part(task_, context_, part);
-            } catch (...) {
-                const std::lock_guard<std::mutex> lock(sleep_);
-                failure_ = std::current_exception();
-            }
+    // A thread has the same share of every job, so that it finds in its cache what it wrote in the job before; whoever is
+    // done helps the others.
+    struct alignas(64) Share {
+        std::atomic<int> next{0};
+        int end = 0;
+    };
+
+    int share_begin(int parts, int thread) const { return static_cast<int>(static_cast<long long>(parts) * thread / size()); }
+
+    void take_parts(int thread) {
+        for (int i = 0; i < size(); i++) {
+            Share& share = shares_[static_cast<size_t>((thread + i) % size())];
+            for (int part; (part = share.next++) < share.end;) try {
+                    run_part(task_, context_, part);
+                } catch (...) {
+                    const std::lock_guard<std::mutex> lock(sleep_);
+                    failure_ = std::current_exception();
+                }
+        }
     }
 
-    void work() {
+    void work(int thread) {
         unsigned long seen = 0;
         const auto due = [&] {
             const unsigned long open = open_;
@@ -116,16 +132,16 @@ private:
             active_++;  // before the job is read: run() does not end, and the job does not change, while one is active
             if (const unsigned long open = open_; open != 0 && open != seen) {
                 seen = open;
-                take_parts();
+                take_parts(thread);
             }
             active_--;
         }
     }
 
-    int parts_ = 0;
     void (*task_)(const void*, int) = nullptr;
     const void* context_ = nullptr;
-    std::atomic<int> next_{0}, active_{0}, sleepers_{0};
+    std::vector<Share> shares_;
+    std::atomic<int> active_{0}, sleepers_{0};
     std::atomic<unsigned long> open_{0};  // the generation of the job that may be entered, 0 for none
     unsigned long generation_ = 0;
     std::atomic<bool> stop_{false};
