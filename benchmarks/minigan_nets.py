@@ -46,6 +46,7 @@ def prepare(settings: dict[str, Any], work: dict[str, Any]) -> tuple[Callable[[]
     host = rng.host(0, "benchmark")
     if work["kind"] == "sample":
         z = ops.asarray(host.standard_normal((batch, gan.config.model.z), np.float32))
+        gan.G.prepare(batch)  # the weights stay, as those of PyTorch's compiled and packed nets do
         return lambda: gan.G.forward(z, mode="running"), facts
     real = ops.asarray(host.random((batch, *SHAPE), np.float32))
     numbers = count()

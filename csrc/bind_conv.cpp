@@ -34,34 +34,86 @@ ConvShape conv_shape(int N, int H, int W, const Array<const float>& w, py::handl
     return {N, H, W, w.at(2), KH, KW, w.at(3), h / s.first + 1, v / s.second + 1, s.first, s.second, rows.first, columns.first};
 }
 
+// A kernel made ready for one pass of one implementation on images of one size; whoever writes w must throw it away.
+struct ReadyWeights {
+    py::array w;
+    std::string name;
+    ConvPass pass;
+    ConvShape shape;  // of one sample
+    py::array numbers;
+};
+
+bool same(const ConvShape& a, const ConvShape& b) {
+    return a.H == b.H && a.W == b.W && a.I == b.I && a.KH == b.KH && a.KW == b.KW && a.O == b.O && a.P == b.P && a.Q == b.Q &&
+           a.sh == b.sh && a.sw == b.sw && a.top == b.top && a.left == b.left;
+}
+
+py::object make_ready(const Kernels& kernels, const std::string& name, ConvPass pass, py::handle w_given, py::handle image_hw,
+                      py::handle stride, py::handle padding) {
+    const In w = in(w_given, 4);
+    const Pair hw = pair(image_hw);
+    const ConvShape s = conv_shape(1, hw.first, hw.second, w, stride, padding);
+    const Conv& conv = algorithm(kernels, name);
+    const size_t numbers = conv.ready.numbers(s, pass);
+    if (numbers == 0) return py::none();
+    Made made = make({static_cast<py::ssize_t>(numbers)});
+    {
+        const Running running;
+        conv.ready.make(s, pass, w.data, made.to);
+    }
+    return py::cast(ReadyWeights{py::reinterpret_borrow<py::array>(w_given), name, pass, s, made.array});
+}
+
+// What is given for w: an array, or one made ready
+struct Weights {
+    In w;
+    const ReadyWeights* ready = nullptr;
+
+    explicit Weights(py::handle given) {
+        if (py::isinstance<ReadyWeights>(given)) ready = py::cast<const ReadyWeights*>(given);
+        w = in(ready ? py::handle(ready->w) : given, 4);
+    }
+    // for another implementation, pass or size the array serves
+    const float* numbers(const std::string& name, ConvPass pass, const ConvShape& shape) const {
+        const bool fits = ready && ready->name == name && ready->pass == pass && same(ready->shape, shape);
+        return fits ? static_cast<const float*>(ready->numbers.data()) : nullptr;
+    }
+};
+
 py::array conv2d(const Kernels& kernels, const std::string& name, py::handle x_given, py::handle w_given, py::handle b_given,
                  py::handle stride, py::handle padding, py::handle act_given) {
-    const In x = in(x_given, 4), w = in(w_given, 4), b = optional(b_given);
+    const In x = in(x_given, 4), b = optional(b_given);
+    const Weights weights(w_given);
+    const In& w = weights.w;
     const ConvShape s = conv_shape(x.at(0), x.at(1), x.at(2), w, stride, padding);
     require(x.at(3) == s.I && (!b.data || b.is({s.O})));
     const Act a = act(act_given);
     const Conv& conv = algorithm(kernels, name);
+    const float* ready = weights.numbers(name, FORWARD, s);
     Made y = make({s.N, s.P, s.Q, s.O});
     {
         const Running running;
-        conv.forward(s, x.data, w.data, b.data, y.to, a);
+        conv.forward(s, x.data, w.data, ready, b.data, y.to, a);
     }
     return y.array;
 }
 
 py::array conv2d_dgrad(const Kernels& kernels, const std::string& name, py::handle dy_given, py::handle w_given,
                        py::handle b_given, py::handle stride, py::handle padding, py::handle out_hw, py::handle act_given) {
-    const In dy = in(dy_given, 4), w = in(w_given, 4), b = optional(b_given);
+    const In dy = in(dy_given, 4), b = optional(b_given);
+    const Weights weights(w_given);
+    const In& w = weights.w;
     const Pair hw = pair(out_hw);
     require(hw.first > 0 && hw.second > 0);
     const ConvShape s = conv_shape(dy.at(0), hw.first, hw.second, w, stride, padding);
     require(dy.is({s.N, s.P, s.Q, s.O}) && (!b.data || b.is({s.I})));
     const Act a = act(act_given);
     const Conv& conv = algorithm(kernels, name);
+    const float* ready = weights.numbers(name, DGRAD, s);
     Made dx = make({s.N, s.H, s.W, s.I});
     {
         const Running running;
-        conv.dgrad(s, dy.data, w.data, b.data, dx.to, a);
+        conv.dgrad(s, dy.data, w.data, ready, b.data, dx.to, a);
     }
     return dx.array;
 }
@@ -83,6 +135,14 @@ void conv2d_wgrad(const Kernels& kernels, const std::string& name, py::handle dy
 }  // namespace
 
 void bind_conv(Module& kernels) {
+    py::class_<ReadyWeights>(kernels, "ReadyWeights")
+        .def_readonly("w", &ReadyWeights::w)
+        .def_readonly("name", &ReadyWeights::name)
+        .def_property_readonly("shape", [](const ReadyWeights& ready) { return ready.w.attr("shape"); });
+    kernels.def("ready_conv2d", [](const Kernels& k, const std::string& name, py::handle w, py::handle hw, py::handle stride,
+                                   py::handle padding) { return make_ready(k, name, FORWARD, w, hw, stride, padding); });
+    kernels.def("ready_conv2d_dgrad", [](const Kernels& k, const std::string& name, py::handle w, py::handle hw, py::handle stride,
+                                         py::handle padding) { return make_ready(k, name, DGRAD, w, hw, stride, padding); });
     kernels.def("conv2d", &conv2d).def("conv2d_dgrad", &conv2d_dgrad).def("conv2d_wgrad", &conv2d_wgrad);
 }
 

@@ -99,8 +99,43 @@ inline int backward_from(int h, int i, int stride, int before, int size) {
     return p >= 0 && p % stride == 0 && p / stride < size ? p / stride : -1;
 }
 
-void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b, float* y, Act act) {
-    const int taps = s.KH * s.KW, pixels = s.P * s.Q, panels = (s.O + NR - 1) / NR;
+// w's panels: taps one after the other, for the data gradient phase by phase and turned over
+inline size_t ready_numbers(const ConvShape& s, ConvPass pass) {
+    const int K = pass == FORWARD ? s.I : s.O, columns = pass == FORWARD ? s.O : s.I;
+    return (size_t)(columns + NR - 1) / NR * NR * s.KH * s.KW * K;
+}
+
+// The kernel's taps phase by phase: of equal (i mod sh, j mod sw)
+inline int* taps_by_phase(const ConvShape& s) {
+    int *order = (int*)scratch_take(s.KH * s.KW), count = 0;
+    for (int a = 0; a < s.sh; a++)
+        for (int c = 0; c < s.sw; c++)
+            for (int i = a; i < s.KH; i += s.sh)
+                for (int j = c; j < s.KW; j += s.sw) order[count++] = i * s.KW + j;
+    return order;
+}
+
+void make_ready(const ConvShape& s, ConvPass pass, const float* w, float* ready) {
+    const int taps = s.KH * s.KW, K = pass == FORWARD ? s.I : s.O, columns = pass == FORWARD ? s.O : s.I;
+    const int* order = taps_by_phase(s);
+    for_parts((columns + NR - 1) / NR * taps, [&](int part) {
+        const int n = part / taps * NR, t = part % taps;
+        float* to = ready + (size_t)part * K * NR;
+        if (pass == FORWARD)
+            pack(w + (size_t)t * s.I * s.O, s.O, s.I, s.O, n, to);
+        else
+            pack_transposed(w + (size_t)order[t] * s.I * s.O, s.O, s.O, s.I, n, to);
+    });
+}
+
+inline const float* made_ready(const ConvShape& s, ConvPass pass, const float* w) {
+    float* ready = scratch_take(ready_numbers(s, pass));
+    make_ready(s, pass, w, ready);
+    return ready;
+}
+
+void direct_forward(const ConvShape& s, const float* x, const float* w, const float* ready, const float* b, float* y, Act act) {
+    const int taps = s.KH * s.KW, pixels = s.P * s.Q;
     int* from = (int*)scratch_take((size_t)taps * pixels);
     int* to = (int*)scratch_take(pixels);
     for (int p = 0; p < s.P; p++)
@@ -113,15 +148,8 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
                 }
         }
     Panels B = {w, (size_t)NR, (size_t)s.O};
-    if (s.N * pixels >= ROWS_PER_PART) {  // else B is read too seldom to be worth a copy
-        const size_t panel = (size_t)taps * s.I * NR;
-        float* packed = scratch_take(panels * panel);
-        for_parts(panels * taps, [&](int part) {
-            const int p = part / taps, t = part % taps;
-            pack(w + (size_t)t * s.I * s.O, s.O, s.I, s.O, p * NR, packed + p * panel + (size_t)t * s.I * NR);
-        });
-        B = {packed, panel, (size_t)NR};
-    }
+    if (ready || s.N * pixels >= ROWS_PER_PART)  // else B is read too seldom to be worth a copy
+        B = {ready ? ready : made_ready(s, FORWARD, w), (size_t)taps * s.I * NR, (size_t)NR};
     sweep({s.N, pixels, taps, s.I, s.O, from, to, x, y, (size_t)s.H * s.W * s.I, (size_t)pixels * s.O, B}, b, act);
 }
 
@@ -150,24 +178,12 @@ inline void sweep_few(const Sweep& s, const float* const* w, const float* b, Act
 
 constexpr int FEW_ROWS = 256;  // with fewer, turning w over costs more than it gains
 
-void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
-    const int panels = (s.I + NR - 1) / NR, all_taps = s.KH * s.KW;
-    const bool few = s.N * s.P * s.Q < FEW_ROWS;
-    const size_t panel = (size_t)all_taps * s.O * NR;
-    float* packed = few ? nullptr : scratch_take(panels * panel);
-    const float** as_is = (const float**)scratch_take(2 * all_taps);
-    int* order = (int*)scratch_take(all_taps);  // taps phase by phase: of equal (i mod sh, j mod sw)
-    int count = 0;
-    for (int a = 0; a < s.sh; a++)
-        for (int c = 0; c < s.sw; c++)
-            for (int i = a; i < s.KH; i += s.sh)
-                for (int j = c; j < s.KW; j += s.sw) order[count++] = i * s.KW + j;
-    for (int t = 0; t < all_taps; t++) as_is[t] = w + (size_t)order[t] * s.I * s.O;
-    if (!few)
-        for_parts(panels * all_taps, [&](int part) {
-            const int p = part / all_taps, t = part % all_taps;
-            pack_transposed(as_is[t], s.O, s.O, s.I, p * NR, packed + p * panel + (size_t)t * s.O * NR);
-        });
+void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act) {
+    const bool few = !ready && s.N * s.P * s.Q < FEW_ROWS;
+    const float* packed = few || ready ? ready : made_ready(s, DGRAD, w);
+    const int* order = taps_by_phase(s);
+    const float** as_is = (const float**)scratch_take(2 * s.KH * s.KW);
+    for (int t = 0; t < s.KH * s.KW; t++) as_is[t] = w + (size_t)order[t] * s.I * s.O;
     int done = 0;
     for (int a = 0; a < s.sh; a++)
         for (int c = 0; c < s.sw; c++) {
@@ -185,7 +201,7 @@ void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const flo
                     const int q = backward_from(to[k] % s.W, j, s.sw, s.left, s.Q);
                     from[t * pixels + k] = p < 0 || q < 0 ? -1 : p * s.Q + q;
                 }
-            const Panels B = {few ? nullptr : packed + (size_t)done * s.O * NR, panel, (size_t)NR};
+            const Panels B = {few ? nullptr : packed + (size_t)done * s.O * NR, (size_t)s.KH * s.KW * s.O * NR, (size_t)NR};
             const Sweep phase = {s.N, pixels, taps, s.O, s.I, from, to, dy, dx, (size_t)s.P * s.Q * s.O,
                                  (size_t)s.H * s.W * s.I, B};
             if (pixels && few)
@@ -245,4 +261,4 @@ void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
     });
 }
 
-constexpr Conv DIRECT_CONV = {direct_forward, direct_dgrad, direct_wgrad};
+constexpr Conv DIRECT_CONV = {{ready_numbers, make_ready}, direct_forward, direct_dgrad, direct_wgrad};

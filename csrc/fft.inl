@@ -301,32 +301,58 @@ inline float** rows_at(float* from, size_t ld, int rows) {
 
 constexpr size_t LOCAL = WIDTH == 16 ? 1 << 17 : 1 << 16;  // numbers that a part keeps in its second cache
 
-// inner's spectra = outer's spectra times the kernel's, plane by plane. A part takes a column of the spectrum and a panel
-// of inner's channels, and makes the kernel's planes that it needs itself: they never leave the cache.
-inline void multiply_spectra(const Plan& plan, const Spectra& outer, const float* weight_rows, const Spectra& inner, int M) {
+// A panel's columns of the kernel's spectrum, made from its transformed rows, those of channels k0 .. k0 + size: channel k of
+// plane f is at to[f ld + (k - k0) NR].
+inline void make_planes(const Plan& plan, const float* weight_rows, int panel, int column, int k0, int size, float* to, size_t ld) {
     const Dft& dft = plan.taps();
-    const int K = plan.outer.depth(), N = plan.inner.depth(), panels = (N + NR - 1) / NR;
+    const int left = plan.inner.depth() - panel * NR;
+    const size_t each = NV * dft.row_numbers();
+    const float* rows = weight_rows + ((size_t)(panel * dft.columns() + column) * plan.outer.depth() + k0) * each;
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < NR && j < left; j += WIDTH)
+            dft.column[RIGHT](column, rows + i * each + j / WIDTH * dft.row_numbers(), to + i * NR + j, ld);
+}
+
+// The whole spectrum of the kernel, ready for many products: channel k of plane f of a panel at ((panel planes + f) depth + k) NR
+size_t fft_ready_numbers(const ConvShape& s, ConvPass pass) {
+    const Plan plan = make_plan(s, pass == DGRAD);
+    return (size_t)(plan.inner.depth() + NR - 1) / NR * NR * plan.planes() * plan.outer.depth();
+}
+
+void make_fft_ready(const ConvShape& s, ConvPass pass, const float* w, float* ready) {
+    const Plan plan = make_plan(s, pass == DGRAD);
+    const float* rows = transform_weight_rows(plan, w);
+    const int K = plan.outer.depth(), columns = plan.taps().columns();
+    for_parts((plan.inner.depth() + NR - 1) / NR * columns, [&](int part) {
+        const int panel = part / columns, column = part % columns;
+        float* to = ready + ((size_t)panel * plan.planes() + first_plane(plan.length, column)) * K * NR;
+        make_planes(plan, rows, panel, column, 0, K, to, (size_t)K * NR);
+    });
+}
+
+// inner's spectra = outer's spectra times the kernel's, plane by plane. A part takes a column of the spectrum and a panel
+// of inner's channels; where the kernel is not ready it makes the planes that it needs itself: they never leave the cache.
+inline void multiply_spectra(const Plan& plan, const Spectra& outer, const float* weight_rows, const float* ready,
+                             const Spectra& inner, int M) {
+    const int K = plan.outer.depth(), N = plan.inner.depth(), panels = (N + NR - 1) / NR, columns = plan.taps().columns();
     float* const* a = rows_at(outer.at, outer.ld, M);
     float* const* c = rows_at(inner.at, inner.ld, M);
-    const size_t each = NV * dft.row_numbers();
-    for_parts(dft.columns() * panels, [&](int part) {
-        const int k = dft.columns() - 1 - part / panels, panel = part % panels, n0 = panel * NR;
+    for_parts(columns * panels, [&](int part) {
+        const int column = columns - 1 - part / panels, panel = part % panels, n0 = panel * NR;
         const int n1 = n0 + NR < N ? n0 + NR : N;
-        const int f0 = first_plane(dft.length, k), planes = column_planes(dft.length, k);
-        const Cut terms(K, (int)(LOCAL / (planes * NR))), tiles(M, MR);
-        const size_t ld = (size_t)terms.largest() * NR + NR;
-        float* b = scratch_take(planes * ld);
+        const int f0 = first_plane(plan.length, column), planes = column_planes(plan.length, column);
+        const Cut terms(K, ready ? KC : (int)(LOCAL / (planes * NR))), tiles(M, MR);
+        const size_t ld = ready ? (size_t)K * NR : (size_t)terms.largest() * NR + NR;
+        float* made = ready ? nullptr : scratch_take(planes * ld);
         for (int t = 0; t < terms.pieces; t++) {
             const int k0 = terms.begin(t), size = terms.size(t);
-            const float* rows = weight_rows + ((size_t)(panel * dft.columns() + k) * K + k0) * each;
-            for (int i = 0; i < size; i++)
-                for (int j = 0; j < n1 - n0; j += WIDTH)
-                    dft.column[RIGHT](k, rows + i * each + j / WIDTH * dft.row_numbers(), b + i * NR + j, ld);
+            if (!ready) make_planes(plan, weight_rows, panel, column, k0, size, made, ld);
+            const float* b = ready ? ready + (((size_t)panel * plan.planes() + f0) * K + k0) * NR : made;
             for (int f = 0; f < planes; f++)
                 for (int i = 0; i < tiles.pieces; i++) {
-                    const int m = tiles.begin(i), column = (int)((f0 + f) * inner.plane);
+                    const int m = tiles.begin(i), at = (int)((f0 + f) * inner.plane);
                     const Term<ALONG_M> term = {a + m, (f0 + f) * outer.plane + k0, b + f * ld};
-                    Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, size, NR, c + m, column + n0, column + n1, t > 0);
+                    Micro<ALONG_M>::calls[tiles.size(i) - 1](1, &term, size, NR, c + m, at + n0, at + n1, t > 0);
                 }
         }
     });
@@ -340,25 +366,26 @@ inline Cut pieces_of(const Plan& plan, int N) {
     return {N * plan.tiles(), most > FEWEST_ROWS ? most : FEWEST_ROWS};
 }
 
-inline void correlate(const Plan& plan, int N, const float* outer, const float* w, const float* b, float* inner, Act act) {
-    const float* weight_rows = transform_weight_rows(plan, w);
+inline void correlate(const Plan& plan, int N, const float* outer, const float* w, const float* ready, const float* b,
+                      float* inner, Act act) {
+    const float* weight_rows = ready ? nullptr : transform_weight_rows(plan, w);
     const Cut pieces = pieces_of(plan, N);
     const Spectra outer_spectra = take_spectra(plan, plan.outer, pieces.largest());
     const Spectra inner_spectra = take_spectra(plan, plan.inner, pieces.largest());
     for (int i = 0; i < pieces.pieces; i++) {
         const int r0 = pieces.begin(i), r1 = pieces.begin(i + 1);
         transform_tiles(plan, true, LEFT, outer, r0, r1, outer_spectra);
-        multiply_spectra(plan, outer_spectra, weight_rows, inner_spectra, r1 - r0);
+        multiply_spectra(plan, outer_spectra, weight_rows, ready, inner_spectra, r1 - r0);
         inverse_tiles(plan, inner_spectra, r0, r1, b, act, inner);
     }
 }
 
-void fft_forward(const ConvShape& s, const float* x, const float* w, const float* b, float* y, Act act) {
-    correlate(make_plan(s, false), s.N, x, w, b, y, act);
+void fft_forward(const ConvShape& s, const float* x, const float* w, const float* ready, const float* b, float* y, Act act) {
+    correlate(make_plan(s, false), s.N, x, w, ready, b, y, act);
 }
 
-void fft_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
-    correlate(make_plan(s, true), s.N, dy, w, b, dx, act);
+void fft_dgrad(const ConvShape& s, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act) {
+    correlate(make_plan(s, true), s.N, dy, w, ready, b, dx, act);
 }
 
 constexpr int BLOCK_ROWS = 4 * WIDTH, BLOCK_PANELS = WIDTH == 16 ? 1 : 2;  // of dw's spectrum per part
@@ -426,4 +453,4 @@ void fft_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
     }
 }
 
-constexpr Conv FFT_CONV = {fft_forward, fft_dgrad, fft_wgrad};
+constexpr Conv FFT_CONV = {{fft_ready_numbers, make_fft_ready}, fft_forward, fft_dgrad, fft_wgrad};

@@ -29,7 +29,7 @@ inline void scatter_windows(const ConvShape& s, const float* columns, float* dx)
             }
 }
 
-void im2col_forward(const ConvShape& s, const float* x, const float* w, const float* b, float* y, Act act) {
+void im2col_forward(const ConvShape& s, const float* x, const float* w, const float*, const float* b, float* y, Act act) {
     const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I;
     for_parts(s.N, [&](int n) {
         float* columns = scratch_take((size_t)pixels * K);
@@ -38,7 +38,7 @@ void im2col_forward(const ConvShape& s, const float* x, const float* w, const fl
     });
 }
 
-void im2col_dgrad(const ConvShape& s, const float* dy, const float* w, const float* b, float* dx, Act act) {
+void im2col_dgrad(const ConvShape& s, const float* dy, const float* w, const float*, const float* b, float* dx, Act act) {
     const int pixels = s.P * s.Q, K = s.KH * s.KW * s.I;
     for_parts(s.N, [&](int n) {
         float* columns = scratch_take((size_t)pixels * K);
@@ -61,4 +61,4 @@ void im2col_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
     linear_wgrad(dy, columns, dw, s.N * pixels, K, s.O);
 }
 
-constexpr Conv IM2COL_CONV = {im2col_forward, im2col_dgrad, im2col_wgrad};
+constexpr Conv IM2COL_CONV = {{[](const ConvShape&, ConvPass) -> size_t { return 0; }, nullptr}, im2col_forward, im2col_dgrad, im2col_wgrad};

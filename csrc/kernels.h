@@ -69,9 +69,19 @@ struct ConvShape {
 enum ConvAlgorithm { DIRECT, IM2COL, FFT, CONV_ALGORITHMS };
 constexpr const char* CONV_NAMES[CONV_ALGORITHMS] = {"direct", "im2col", "fft"};
 
+// A kernel as an implementation reads it, packed or transformed: made once where w stays (sampling), else in every call.
+enum ConvPass { FORWARD, DGRAD, CONV_PASSES };
+
+struct Ready {
+    size_t (*numbers)(const ConvShape& shape, ConvPass pass);  // how many it takes; 0: w is read as it is
+    void (*make)(const ConvShape& shape, ConvPass pass, const float* w, float* ready);
+};
+
 struct Conv {
-    void (*forward)(const ConvShape& shape, const float* x, const float* w, const float* b, float* y, Act act);
-    void (*dgrad)(const ConvShape& shape, const float* dy, const float* w, const float* b, float* dx, Act act);
+    Ready ready;
+    // x, w, and what `ready` made of w or null
+    void (*forward)(const ConvShape& shape, const float* x, const float* w, const float* ready, const float* b, float* y, Act act);
+    void (*dgrad)(const ConvShape& shape, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act);
     void (*wgrad)(const ConvShape& shape, const float* dy, const float* x, float* dw);  // adds into dw
 };
 

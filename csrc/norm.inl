@@ -125,12 +125,17 @@ inline void normalise(const NormShape& s, const float* x, const float* gamma, co
                       const double* var, double eps, float* y, Act act) {
     const size_t n = (size_t)s.groups * s.C;
     float *centre = scratch_take(n), *rest = scratch_take(n), *factor = scratch_take(n), *shift = scratch_take(n);
-    for_channels(s, [&](int group, int c) {
-        const size_t i = (size_t)group * s.C + c, j = statistic(s, group, c);
-        centre[i] = (float)mean[j];
-        rest[i] = (float)(mean[j] - centre[i]);
-        factor[i] = (float)(gamma[c] / __builtin_sqrt(var[j] + eps));
-        shift[i] = beta[c];
+    const Cut channels(s.C, NORM_CHANNELS);
+    for_parts(s.groups * channels.pieces, [=](int part) {
+        const int group = part / channels.pieces, c0 = channels.begin(part % channels.pieces), step = s.joint ? 0 : 1;
+        const size_t i0 = (size_t)group * s.C + c0, j0 = statistic(s, group, c0);
+        for (int c = 0; c < channels.size(part % channels.pieces); c++) {
+            const double m = mean[j0 + step * c];
+            centre[i0 + c] = (float)m;
+            rest[i0 + c] = (float)(m - (float)m);
+            factor[i0 + c] = (float)(gamma[c0 + c] / __builtin_sqrt(var[j0 + step * c] + eps));
+            shift[i0 + c] = beta[c0 + c];
+        }
     });
     affine(s, x, {centre, rest, factor, shift}, y, act);
 }

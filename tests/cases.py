@@ -18,7 +18,7 @@ from naive.scalars import sigmoid
 
 __all__ = ["NOT_OPS", "ROWS", "Row", "compare"]
 
-NOT_OPS = {"asarray", "copyto", "empty", "synchronize", "to_numpy", "zeros"}  # plumbing
+NOT_OPS = {"asarray", "copyto", "empty", "prepare", "synchronize", "to_numpy", "zeros"}  # plumbing
 
 
 class Row(NamedTuple):

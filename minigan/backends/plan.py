@@ -20,6 +20,8 @@ INEXACT = {"fft"}
 FEW_CHANNELS = 8  # of the image: a tap alone is too short a sum
 FFT_STRIDE, FFT_TAPS = 2, 7
 FFT_KERNEL, FFT_CHANNELS, FFT_BATCH = 5, 32, 16  # from here on the spectra are worth their transforms
+FFT_BATCH_PREPARED = {1: 1, 2: 4}  # by stride, where the kernel's spectrum is ready and ...
+FFT_IN_CACHE = 1 << 15  # ... I x O is at most this: 16 MB, which the third cache holds
 
 
 def _forced() -> dict[str, str]:
@@ -39,8 +41,11 @@ FORCED = _forced()
 
 
 @cache
-def choose(op: str, image: Shape, w: Shape, stride: Pair) -> str:
-    """`image` (N,H,W,C): x of conv2d and its weight gradient, dy of the data gradient; w (KH,KW,I,O)."""
+def choose(op: str, image: Shape, w: Shape, stride: Pair, prepared: bool = False) -> str:
+    """`image` (N,H,W,C): x of conv2d and its weight gradient, dy of the data gradient; w (KH,KW,I,O).
+
+    `prepared`: w is made ready once for many calls, and spectra cost no more than the memory that they fill.
+    """
     serves_fft = max(stride) <= FFT_STRIDE and max(w[:2]) <= FFT_TAPS
     forced = FORCED.get(op)
     if forced == "fft" and not serves_fft:
@@ -52,5 +57,6 @@ def choose(op: str, image: Shape, w: Shape, stride: Pair) -> str:
         return forced
     if w[2] <= FEW_CHANNELS:
         return "im2col"
-    large = min(w[:2]) >= FFT_KERNEL and min(w[2:]) >= FFT_CHANNELS and image[0] >= FFT_BATCH
+    batch = FFT_BATCH if not prepared or w[2] * w[3] > FFT_IN_CACHE else FFT_BATCH_PREPARED[max(stride)]
+    large = min(w[:2]) >= FFT_KERNEL and min(w[2:]) >= FFT_CHANNELS and image[0] >= batch
     return "fft" if serves_fft and large else "direct"

@@ -74,6 +74,12 @@ class Layer:
         """dy (N, *out_shape) -> dx (N, *in_shape), or None when not needed; adds parameter gradients when need_dw."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
+    def prepare(self, n: int) -> None:
+        """Makes the weights ready for many forward passes of n samples; see Net.prepare. Most layers need nothing."""
+
+    def release(self) -> None:
+        """Forgets what `prepare` made."""
+
     def _expect_axes(self, n: int, words: str) -> None:
         if len(self.in_shape) != n:
             raise ShapeError(f"{self.name} ({type(self).__name__}) takes {words}, but is given {self.in_shape}")
@@ -122,6 +128,7 @@ class _Convolution(Layer):
     dw: Array
     db: Array | None
     padding: Pads
+    ready: Any = None  # what the forward pass takes for w from Net.prepare to Net.release
 
     def __init__(
         self,
@@ -136,6 +143,9 @@ class _Convolution(Layer):
         self.out, self.kernel, self.stride = out, pair(kernel, "kernel"), pair(stride, "stride")
         self.given_padding, self.bias, self.act, self.init = padding, bias, act, init
         self.b = self.db = None
+
+    def release(self) -> None:
+        self.ready = None
 
     def _declare(self, w: Shape, fan_in: int) -> None:
         taps = self.kernel[0] * self.kernel[1]
@@ -157,8 +167,12 @@ class Conv2d(_Convolution):
         self._declare((*self.kernel, c, self.out), c)
         return (*conv_out((h, w), self.kernel, self.stride, self.padding), self.out)
 
+    def prepare(self, n: int) -> None:
+        self.ready = self.ops.prepare("conv2d", self.w, n, self.in_shape[:2], self.stride, self.padding)
+
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
-        y = self.ops.conv2d(x, self.w, self.b, self.stride, self.padding, self.act)
+        w = self.w if self.ready is None else self.ready
+        y = self.ops.conv2d(x, w, self.b, self.stride, self.padding, self.act)
         return y, (x, y)
 
     def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
@@ -193,8 +207,12 @@ class ConvTranspose2d(_Convolution):
         self._declare((*self.kernel, self.out, c), c)
         return (*out, self.out)
 
+    def prepare(self, n: int) -> None:
+        self.ready = self.ops.prepare("conv2d_dgrad", self.w, n, self.out_shape[:2], self.stride, self.padding)
+
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
-        y = self.ops.conv2d_dgrad(x, self.w, self.b, self.stride, self.padding, self.out_shape[:2], self.act)
+        w = self.w if self.ready is None else self.ready
+        y = self.ops.conv2d_dgrad(x, w, self.b, self.stride, self.padding, self.out_shape[:2], self.act)
         return y, (x, y)
 
     def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:

@@ -261,6 +261,19 @@ class Net:
         self._announce("forward")
         return self.root.forward(x, How(mode, self.clock, call))
 
+    def prepare(self, n: int) -> None:
+        """From now until `release`, forward passes of n samples read weights that are packed or transformed here, once.
+
+        For drawing many samples: whoever writes the slab must call `release` first.
+        """
+        for layer in self.layers:
+            layer.prepare(n)
+
+    def release(self) -> None:
+        """Forward passes read the weights themselves again."""
+        for layer in self.layers:
+            layer.release()
+
     def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
         """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw."""
         if isinstance(self.root, Layer):

@@ -129,12 +129,16 @@ class GAN:
     def samples(self, z: Array, weights: str) -> Array:
         """z (N, Z) host -> (N, *shape) host, of net "ema" or "g": batches of DRAW, padded, with running statistics."""
         net, rows = self.nets[weights], []
-        for start in range(0, len(z), DRAW):
-            part = z[start : start + DRAW]
-            padded = np.zeros((DRAW, z.shape[1]), self.dtype)
-            padded[: len(part)] = part
-            x, _ = net.forward(self.ops.asarray(padded), mode="running")
-            rows.append(self.ops.to_numpy(x)[: len(part)])
+        net.prepare(DRAW)
+        try:
+            for start in range(0, len(z), DRAW):
+                part = z[start : start + DRAW]
+                padded = np.zeros((DRAW, z.shape[1]), self.dtype)
+                padded[: len(part)] = part
+                x, _ = net.forward(self.ops.asarray(padded), mode="running")
+                rows.append(self.ops.to_numpy(x)[: len(part)])
+        finally:
+            net.release()
         return np.concatenate(rows)
 
     def tensors(self) -> dict[str, Array]:

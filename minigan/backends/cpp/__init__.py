@@ -6,7 +6,7 @@ when this package is imported. Results are the same bits for any number of threa
 backends/checks, in a ShapeError.
 """
 
-from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
+from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare
 from minigan.backends.cpp.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -108,6 +108,7 @@ __all__ = [
     "mul",
     "pad",
     "pad_backward",
+    "prepare",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -1,5 +1,7 @@
 """Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py)."""
 
+from typing import Any
+
 from minigan.backends import checks
 from minigan.backends.cpp.table import kernels, run
 from minigan.backends.plan import choose
@@ -12,7 +14,8 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
 
 
 def _conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None) -> Array:
-    return kernels.conv2d(choose("conv2d", x.shape, w.shape, stride), x, w, b, stride, padding, act)
+    name = choose("conv2d", x.shape, w.shape, stride, type(w) is kernels.ReadyWeights)
+    return kernels.conv2d(name, x, w, b, stride, padding, act)
 
 
 def conv2d_dgrad(
@@ -25,7 +28,7 @@ def conv2d_dgrad(
 def _conv2d_dgrad(
     dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None
 ) -> Array:
-    name = choose("conv2d_dgrad", dy.shape, w.shape, stride)
+    name = choose("conv2d_dgrad", dy.shape, w.shape, stride, type(w) is kernels.ReadyWeights)
     return kernels.conv2d_dgrad(name, dy, w, b, stride, padding, out_hw, act)
 
 
@@ -37,6 +40,14 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
 def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
     name = choose("conv2d_wgrad", x.shape, dw.shape, stride)
     kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
+
+
+def prepare(op: str, w: Array, n: int, image_hw: Pair, stride: Pair, padding: Pads) -> Any:
+    """w (KH,KW,I,O) as the implementation that serves `op` on n samples reads it; w itself where that is as it is."""
+    ready = {"conv2d": kernels.ready_conv2d, "conv2d_dgrad": kernels.ready_conv2d_dgrad}[op]
+    name = choose(op, (n, *image_hw, w.shape[2 if op == "conv2d" else 3]), w.shape, stride, prepared=True)
+    made = ready(name, w, image_hw, stride, padding)
+    return w if made is None else made
 
 
 def bias_grad(dy: Array, db: Array) -> None:

@@ -38,7 +38,7 @@ from minigan.backends.oracle.norm import (
     running_update,
 )
 from minigan.backends.oracle.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
-from minigan.backends.oracle.plumbing import asarray, copyto, empty, synchronize, to_numpy, zeros
+from minigan.backends.oracle.plumbing import asarray, copyto, empty, prepare, synchronize, to_numpy, zeros
 from minigan.backends.oracle.pointwise import (
     activation,
     activation_backward,
@@ -106,6 +106,7 @@ __all__ = [
     "mul",
     "pad",
     "pad_backward",
+    "prepare",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import ShapeError
-from minigan.models.shapes import Array
+from minigan.models.shapes import Array, Pads, Pair
 
 
 def asarray(host: Any) -> Array:
@@ -41,6 +41,15 @@ def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
 def copyto(p: Array, host: Any) -> None:
     """Overwrites `p` with the host's values."""
     np.copyto(p, host)
+
+
+def prepare(op: str, w: Array, n: int, image_hw: Pair, stride: Pair, padding: Pads) -> Any:
+    """What `op`, "conv2d" or "conv2d_dgrad", takes in place of w (KH,KW,I,O) for n samples; here w itself.
+
+    A backend may pack or transform w once and for all: it must be made anew as soon as w is written. image_hw is the
+    size of the convolution's larger image: of conv2d's x, of conv2d_dgrad's dx.
+    """
+    return w
 
 
 def synchronize() -> None:
