@@ -64,6 +64,8 @@ PYBIND11_MODULE(_cpp, m) {
             std::rethrow_exception(thrown);
         } catch (const minigan::UnknownIsa& e) {
             py::set_error(py::module_::import("minigan.errors").attr("BackendError"), e.what());
+        } catch (const minigan::TooLarge& e) {
+            py::set_error(py::module_::import("minigan.errors").attr("ShapeError"), e.what());
         }
     });
     m.def("isa", [] { return std::string(minigan::choose().isa); }, "The instruction set in use: MINIGAN_ISA, else the best.");

@@ -29,7 +29,7 @@ SPOILT = {
     "strided": (_strided, "is not C-contiguous"),
     "misaligned": (_misaligned, "is no multiple of 4"),
     "empty": (lambda a: a[..., :0], "an axis of size 0 holds no data"),
-    "list": (lambda a: a.tolist(), "expected a NumPy array of"),
+    "list": (lambda a: a.tolist(), "expected an array; make one"),
 }
 
 
