@@ -93,7 +93,7 @@ py::array gather_pixels_backward(const Kernels& kernels, py::handle dy_given, py
     const In dy = in(dy_given, 3);
     const Ints index = ints(index_given);
     const long pixels = long{hw.first} * hw.second;
-    require(hw.first > 0 && hw.second > 0 && index.is({dy.at(0), dy.at(1)}));
+    require(std::min(hw.first, hw.second) > 0 && std::max(hw.first, hw.second) < (1 << 20) && index.is({dy.at(0), dy.at(1)}));
     require(within(index, -1, static_cast<int>(std::min(pixels - 1, long{INT_MAX}))));
     Made dx = make({dy.at(0), hw.first, hw.second, dy.at(2)});
     {

@@ -77,6 +77,11 @@ def _whole(name: str, value: Any) -> None:
         raise ShapeError(f"{name} is {value!r}, expected a whole number")
 
 
+def _word(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ShapeError(f"{name} is {value!r}, expected a word")
+
+
 def _sizes(value: Any, least: int) -> bool:
     """Is it two whole numbers in range?"""
     return (
@@ -101,7 +106,7 @@ def _pads(name: str, value: Any) -> None:
 def _act(name: str, act: Any) -> None:
     if act is None:
         return
-    if not (isinstance(act, tuple) and len(act) == 2 and isinstance(act[1], Real)):
+    if not (isinstance(act, tuple) and len(act) == 2 and isinstance(act[0], str) and isinstance(act[1], Real)):
         raise ShapeError(f"{name} is {act!r}, expected None or Act(kind, slope)")
     if act[0] not in ACTIVATIONS:
         raise ShapeError(f"activation {act[0]!r} is unknown; known: {', '.join(ACTIVATIONS)}")
@@ -111,6 +116,7 @@ def _act(name: str, act: Any) -> None:
 SCALARS: dict[Any, Callable[[str, Any], None]] = {
     float: _real,
     int: _whole,
+    str: _word,
     Pair: _pair,
     Pads: _pads,
     Act | None: _act,
