@@ -28,5 +28,11 @@ def run(kernel: Callable[..., Any], check: Callable[..., Any], *args: Any) -> An
         return kernel(*args)
     except ShapeError:
         raise
-    except (_cpp.Refused, AttributeError, TypeError, ValueError, IndexError):  # no array, no pair: read before the kernel
+    except (
+        _cpp.Refused,
+        AttributeError,
+        TypeError,
+        ValueError,
+        IndexError,
+    ):  # no array, no pair: read before the kernel
         checks.explain(check, args)
