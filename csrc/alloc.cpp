@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #endif
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -22,10 +23,13 @@ constexpr size_t MOST_KEPT = 0;  // every block goes back at once, so that a use
 constexpr size_t MOST_KEPT = size_t{1} << 30;  // bytes that wait for reuse
 #endif
 
+std::atomic<size_t> made{0};
+
 // Large blocks ask for huge pages: spectra and images are walked across, and would miss the TLB at every step.
 void* aligned(size_t bytes) {
     void* block = nullptr;
     if (posix_memalign(&block, bytes < HUGE_PAGE ? LINE : HUGE_PAGE, bytes) != 0) throw std::bad_alloc();
+    made++;
 #if defined(__linux__)
     if (bytes >= HUGE_PAGE) madvise(block, bytes, MADV_HUGEPAGE);
 #endif
@@ -69,15 +73,16 @@ struct Stack {
         floats = (floats + LINE / 4 - 1) / (LINE / 4) * (LINE / 4);
         if (chunks.empty() || chunks.back().size - chunks.back().used < floats) {
             const size_t size = floats > (1 << 18) ? floats : 1 << 18;
-            chunks.push_back({nullptr, size, 0});
+            chunks.push_back({nullptr, 0, 0});  // stays empty if there is no memory
             chunks.back().at = static_cast<float*>(aligned(size * sizeof(float)));
+            chunks.back().size = size;
         }
         Chunk& chunk = chunks.back();
         chunk.used += floats;
         return chunk.at + chunk.used - floats;
     }
 
-    // Chunks that are empty again become one, as large as all of them.
+    // Chunks that are empty again become one, as large as all of them; none if there is no memory, then take() says so.
     void release(size_t mark) {
         size_t excess = used() - mark;
         for (size_t i = chunks.size(); i-- > 0 && excess > 0;) {
@@ -92,7 +97,10 @@ struct Stack {
             std::free(chunk.at);
         }
         chunks.clear();
-        chunks.push_back({static_cast<float*>(aligned(total * sizeof(float))), total, 0});
+        try {
+            chunks.push_back({static_cast<float*>(aligned(total * sizeof(float))), total, 0});
+        } catch (const std::bad_alloc&) {
+        }
     }
 };
 
@@ -129,6 +137,8 @@ void give_array(void* array) {
     }
     std::free(block);
 }
+
+size_t blocks_made() { return made; }
 
 size_t scratch_mark() { return stack.used(); }
 float* scratch_take(size_t floats) { return stack.take(floats); }

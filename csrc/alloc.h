@@ -14,4 +14,6 @@ float* scratch_take(size_t floats);  // uninitialised, 64-byte aligned
 size_t scratch_mark();
 void scratch_release(size_t mark);  // all that was taken since
 
+size_t blocks_made();  // blocks asked of the system so far, for arrays and scratch; a warm step adds none
+
 }  // namespace minigan

@@ -4,7 +4,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <initializer_list>
+#include <string>
 
 #include "alloc.h"
 #include "kernels.h"
@@ -14,6 +16,13 @@ namespace minigan {
 namespace py = pybind11;
 
 struct Refused : std::exception {};
+
+// A result that would have too many elements; its words are for the user.
+struct TooLarge : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+constexpr size_t LIMIT = size_t{1} << 31;  // elements of an array, so that an axis and an index of pixels fit an int
 
 inline void require(bool fits) {
     if (!fits) throw Refused();
@@ -62,7 +71,7 @@ Array<T> array(py::handle given, int flags) {
     require(a->descr == dtype->ptr() || reinterpret_cast<const py::dtype&>(*dtype).equal(py::handle(a->descr)));
     size_t size = 1;
     for (int i = 0; i < a->nd; i++) size *= static_cast<size_t>(a->dimensions[i]);
-    require(size > 0 && size < (size_t{1} << 31));
+    require(size > 0 && size < LIMIT);
     return {reinterpret_cast<T*>(a->data), a->dimensions, a->nd, size};
 }
 
@@ -84,7 +93,15 @@ inline In in(py::handle given, int ndim) {
 inline In optional(py::handle given) { return given.is_none() ? In{} : in(given); }
 inline Out optional_inout(py::handle given) { return given.is_none() ? Out{} : inout(given); }
 
-// A new array, uninitialised, from the cache of alloc.h; `to` is where its numbers go.
+// Refuses an array updated in place that shares memory with another argument.
+template <class... Others>
+void apart(const Out& out, const Others&... others) {
+    const auto ends = [](const auto& a) { return reinterpret_cast<std::uintptr_t>(a.data + a.size); };
+    const auto begins = [](const auto& a) { return reinterpret_cast<std::uintptr_t>(a.data); };
+    require(((ends(out) <= begins(others) || ends(others) <= begins(out)) && ...));
+}
+
+// A new array, uninitialised, from the cache of alloc.h; `to` is where its numbers go. Throws TooLarge.
 struct Made {
     py::array array;
     float* to;

@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include <climits>
+
 namespace minigan {
 namespace {
 
@@ -29,9 +31,11 @@ ConvShape conv_shape(int N, int H, int W, const Array<const float>& w, py::handl
     const Pair s = pair(stride);
     require(s.first > 0 && s.second > 0 && PyTuple_Check(padding.ptr()) && PyTuple_GET_SIZE(padding.ptr()) == 2);
     const Pair rows = pair(PyTuple_GET_ITEM(padding.ptr(), 0)), columns = pair(PyTuple_GET_ITEM(padding.ptr(), 1));
-    const int KH = w.at(0), KW = w.at(1), h = H + rows.first + rows.second - KH, v = W + columns.first + columns.second - KW;
-    require(h >= 0 && v >= 0);
-    return {N, H, W, w.at(2), KH, KW, w.at(3), h / s.first + 1, v / s.second + 1, s.first, s.second, rows.first, columns.first};
+    const int KH = w.at(0), KW = w.at(1);
+    const long h = long{H} + rows.first + rows.second - KH, v = long{W} + columns.first + columns.second - KW;
+    require(h >= 0 && v >= 0 && h < INT_MAX && v < INT_MAX);
+    const int P = static_cast<int>(h / s.first + 1), Q = static_cast<int>(v / s.second + 1);
+    return {N, H, W, w.at(2), KH, KW, w.at(3), P, Q, s.first, s.second, rows.first, columns.first};
 }
 
 // A kernel made ready for one pass of one implementation on images of one size; whoever writes w must throw it away.
@@ -126,6 +130,8 @@ void conv2d_wgrad(const Kernels& kernels, const std::string& name, py::handle dy
     const ConvShape s =
         conv_shape(x.at(0), x.at(1), x.at(2), {dw.data, dw.shape, dw.ndim, dw.size}, stride, padding);
     require(x.at(3) == s.I && dy.is({s.N, s.P, s.Q, s.O}) && (!db.data || db.is({s.O})));
+    apart(dw, dy, x, db);
+    apart(db, dy, x);
     const Conv& conv = algorithm(kernels, name);
     const Running running;
     if (db.data) kernels.linear.bias_grad(dy.data, db.data, dy.rows(), s.O);

@@ -1,6 +1,7 @@
 #include "arrays.h"
 
 #include <algorithm>
+#include <climits>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,7 @@ py::array by_two(const Kernels& kernels, py::handle x_given, double factor) {
     const In x = in(x_given);
     const ImageShape s = image(x);
     require(spread || (s.H % 2 == 0 && s.W % 2 == 0));
-    Made y = spread ? make({s.N, 2 * s.H, 2 * s.W, s.C}) : make({s.N, s.H / 2, s.W / 2, s.C});
+    Made y = spread ? make({s.N, py::ssize_t{2} * s.H, py::ssize_t{2} * s.W, s.C}) : make({s.N, s.H / 2, s.W / 2, s.C});
     {
         const Running running;
         (spread ? kernels.images.spread2x : kernels.images.gather2x)(s, x.data, y.to, static_cast<float>(factor));
@@ -91,11 +92,13 @@ py::array gather_pixels(const Kernels& kernels, py::handle x_given, py::handle i
 py::array gather_pixels_backward(const Kernels& kernels, py::handle dy_given, py::handle index_given, std::pair<int, int> hw) {
     const In dy = in(dy_given, 3);
     const Ints index = ints(index_given);
-    require(hw.first > 0 && hw.second > 0 && index.is({dy.at(0), dy.at(1)}) && within(index, -1, hw.first * hw.second - 1));
+    const long pixels = long{hw.first} * hw.second;
+    require(std::min(hw.first, hw.second) > 0 && std::max(hw.first, hw.second) < (1 << 20) && index.is({dy.at(0), dy.at(1)}));
+    require(within(index, -1, static_cast<int>(std::min(pixels - 1, long{INT_MAX}))));
     Made dx = make({dy.at(0), hw.first, hw.second, dy.at(2)});
     {
         const Running running;
-        kernels.images.gather_pixels_backward(dy.data, index.data, dx.to, dy.at(0), hw.first * hw.second, dy.at(1), dy.at(2));
+        kernels.images.gather_pixels_backward(dy.data, index.data, dx.to, dy.at(0), static_cast<int>(pixels), dy.at(1), dy.at(2));
     }
     return dx.array;
 }
@@ -176,6 +179,7 @@ void embedding_backward(const Kernels& kernels, py::handle dy_given, py::handle 
     const Ints labels = ints(labels_given);
     const Out dw = inout(dw_given);
     require(labels.is({dy.at(0)}) && dw.ndim == 2 && dw.at(1) == dy.at(1) && within(labels, 0, dw.at(0) - 1));
+    apart(dw, dy, labels);
     const Running running;
     kernels.images.embedding_backward(dy.data, labels.data, dw.data, dy.at(0), dy.at(1));
 }

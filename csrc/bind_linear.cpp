@@ -30,6 +30,8 @@ void linear_wgrad(const Kernels& kernels, py::handle dy_given, py::handle x_give
     const In dy = in(dy_given, 2), x = in(x_given, 2);
     const Out dw = inout(dw_given), db = optional_inout(db_given);
     require(dy.at(0) == x.at(0) && dw.is({x.at(1), dy.at(1)}) && (!db.data || db.is({dy.at(1)})));
+    apart(dw, dy, x, db);
+    apart(db, dy, x);
     const Running running;
     if (db.data) kernels.linear.bias_grad(dy.data, db.data, dy.rows(), dy.at(1));
     kernels.linear.wgrad(dy.data, x.data, dw.data, dy.at(0), x.at(1), dy.at(1));
@@ -39,6 +41,7 @@ void bias_grad(const Kernels& kernels, py::handle dy_given, py::handle db_given)
     const In dy = in(dy_given);
     const Out db = inout(db_given);
     require(dy.ndim > 0 && db.is({dy.at(-1)}));
+    apart(db, dy);
     const Running running;
     kernels.linear.bias_grad(dy.data, db.data, dy.rows(), dy.at(-1));
 }

@@ -52,6 +52,8 @@ py::array backward(const Kernels& kernels, py::handle dy_given, py::handle x_giv
     const View v = view(x, groups);
     require(dy.like(x) && gamma.is({v.shape.C}) && dgamma.is({v.shape.C}) && dbeta.is({v.shape.C}));
     require(is(mean, v.statistics) && is(var, v.statistics));
+    apart(dgamma, dy, x, gamma, mean, var, dbeta);
+    apart(dbeta, dy, x, gamma, mean, var);
     Made dx = like(x);
     {
         const Running running;
@@ -79,6 +81,7 @@ void running_update(const Kernels& kernels, py::handle state_given, py::handle b
     const Out state = inout(state_given);
     const In batch = in(batch_given);
     require(batch.like(state));
+    apart(state, batch);
     const Running running;
     kernels.optim.mix(state.data, batch.data, static_cast<float>(momentum), static_cast<float>(1 - momentum), state.size);
 }

@@ -18,6 +18,9 @@ void adam_step(const Kernels& kernels, py::handle p_given, py::handle dp_given, 
     const In dp = in(dp_given);
     require(dp.like(p) && m.like(p) && v.like(p));
     const Clock clock(clock_given, slot);
+    apart(p, dp, m, v, clock.array());
+    apart(m, dp, v, clock.array());
+    apart(v, dp, clock.array());
     if (clock.bad()) return;
     const Running running;
     kernels.optim.adam_step(p.data, dp.data, m.data, v.data, p.size, rates(clock, eps, decay), f(beta1), f(1 - beta1),
@@ -30,6 +33,8 @@ void sgd_step(const Kernels& kernels, py::handle p_given, py::handle dp_given, p
     const In dp = in(dp_given);
     require(dp.like(p) && m.like(p));
     const Clock clock(clock_given, slot);
+    apart(p, dp, m, clock.array());
+    apart(m, dp, clock.array());
     if (clock.bad()) return;
     const Running running;
     kernels.optim.sgd_step(p.data, dp.data, m.data, p.size, rates(clock, 0, decay), f(momentum));
@@ -41,6 +46,8 @@ void rmsprop_step(const Kernels& kernels, py::handle p_given, py::handle dp_give
     const In dp = in(dp_given);
     require(dp.like(p) && v.like(p));
     const Clock clock(clock_given, slot);
+    apart(p, dp, v, clock.array());
+    apart(v, dp, clock.array());
     if (clock.bad()) return;
     const Running running;
     kernels.optim.rmsprop_step(p.data, dp.data, v.data, p.size, rates(clock, eps, decay), f(rho), f(1 - rho));
@@ -51,28 +58,25 @@ void ema_update(const Kernels& kernels, py::handle state_given, py::handle p_giv
     const In p = in(p_given);
     require(p.like(state));
     const Clock clock(clock_given);
+    apart(state, p, clock.array());
     if (clock.bad()) return;
     const float decay = clock.words[Clock::EMA];
     const Running running;
     kernels.optim.mix(state.data, p.data, decay, 1 - decay, state.size);
 }
 
-// one number, 0-d
-float scalar(py::handle given) {
-    const In value = in(given, 0);
-    return *value.data;
+void finite_flag(const Kernels&, py::handle value_given, py::handle clock_given) {
+    const In value = in(value_given, 0);
+    const Clock clock(clock_given);
+    apart(inout(clock_given), value);
+    if (!std::isfinite(*value.data)) clock.words[Clock::BAD] = 1;
 }
 
-void finite_flag(const Kernels&, py::handle value, py::handle clock_given) {
-    Clock clock(clock_given);
-    inout(clock_given);
-    if (!std::isfinite(scalar(value))) clock.words[Clock::BAD] = 1;
-}
-
-void clip_scale(const Kernels&, py::handle norm2, double limit, py::handle clock_given, int slot) {
-    Clock clock(clock_given, slot);
-    inout(clock_given);
-    const float norm = std::sqrt(scalar(norm2));
+void clip_scale(const Kernels&, py::handle norm2_given, double limit, py::handle clock_given, int slot) {
+    const In norm2 = in(norm2_given, 0);
+    const Clock clock(clock_given, slot);
+    apart(inout(clock_given), norm2);
+    const float norm = std::sqrt(*norm2.data);
     clock.words[Clock::CLIP + slot] = norm > limit ? f(limit / norm) : 1;
 }
 

@@ -41,6 +41,7 @@ void add_scaled(const Kernels& kernels, double alpha, py::handle x_given, py::ha
     const In x = in(x_given);
     const Out dp = inout(dp_given);
     require(dp.like(x));
+    apart(dp, x);
     const Running running;
     kernels.pointwise.add_scaled(static_cast<float>(alpha), x.data, dp.data, x.size);
 }

@@ -17,6 +17,7 @@ struct Clock {
     explicit Clock(py::handle given, int slot = 0) : words(const_cast<float*>(in(given, 1).data)), slot(slot) {
         require(in(given).is({WORDS}) && slot >= 0 && slot < SLOTS);
     }
+    In array() const { return {words, nullptr, 1, WORDS}; }
     bool bad() const { return words[BAD] != 0; }
     float lr() const { return words[RATES + 3 * slot]; }
     float c1() const { return words[RATES + 3 * slot + 1]; }

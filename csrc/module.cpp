@@ -21,7 +21,7 @@ std::vector<std::string> isas() {
 }
 
 void set_threads(int count) {
-    minigan::require(count >= 1);
+    minigan::require(count >= 1 && count <= minigan::MOST_THREADS);
     const py::gil_scoped_release release;
     minigan::set_threads(count);
 }
@@ -64,6 +64,10 @@ PYBIND11_MODULE(_cpp, m) {
             std::rethrow_exception(thrown);
         } catch (const minigan::UnknownIsa& e) {
             py::set_error(py::module_::import("minigan.errors").attr("BackendError"), e.what());
+        } catch (const minigan::BadThreadCount& e) {
+            py::set_error(py::module_::import("minigan.errors").attr("BackendError"), e.what());
+        } catch (const minigan::TooLarge& e) {
+            py::set_error(py::module_::import("minigan.errors").attr("ShapeError"), e.what());
         }
     });
     m.def("isa", [] { return std::string(minigan::choose().isa); }, "The instruction set in use: MINIGAN_ISA, else the best.");
@@ -72,6 +76,7 @@ PYBIND11_MODULE(_cpp, m) {
           "Name and version of the compiler that built this module.");
     m.def("threads", &minigan::threads, "How many threads the kernels use: MINIGAN_NUM_THREADS, else the CPUs we may run on.");
     m.def("set_threads", &set_threads, py::arg("count"), "Another number of threads from now on; the results are the same.");
+    m.def("blocks_made", &minigan::blocks_made, "Blocks of memory asked of the system so far; a warm training step adds none.");
     m.def("kernels", &minigan::find, py::arg("isa"), py::return_value_policy::reference, "The table of one instruction set.");
     minigan::Module kernels(m, "Kernels");
     kernels.def_readonly("isa", &Kernels::isa)

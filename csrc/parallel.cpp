@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -49,8 +50,14 @@ bool spin(Ready ready) {
 }
 
 int default_threads() {
-    if (const char* given = std::getenv("MINIGAN_NUM_THREADS"))
-        if (const int count = std::atoi(given); count >= 1) return count;
+    if (const char* given = std::getenv("MINIGAN_NUM_THREADS"); given && *given) {
+        char* end = nullptr;
+        const long count = std::strtol(given, &end, 10);
+        if (*end || count < 1 || count > MOST_THREADS)
+            throw BadThreadCount("MINIGAN_NUM_THREADS='" + std::string(given) + "', expected a whole number from 1 to " +
+                                 std::to_string(MOST_THREADS) + "; unset it for one thread per CPU");
+        return static_cast<int>(count);
+    }
 #if defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
@@ -62,7 +69,11 @@ int default_threads() {
 class Pool {
 public:
     explicit Pool(int count) : shares_(static_cast<size_t>(count)) {
-        for (int i = 1; i < count; i++) workers_.emplace_back([this, i] { work(i); });
+        workers_.reserve(shares_.size() - 1);
+        try {
+            for (int i = 1; i < count; i++) workers_.emplace_back([this, i] { work(i); });
+        } catch (const std::system_error&) {  // the system starts no more; any number of threads gives the same results
+        }
     }
 
     ~Pool() {
@@ -153,7 +164,7 @@ private:
 
 std::mutex* caller = new std::mutex;  // held by the thread whose job the pool runs
 Pool* pool = nullptr;                 // never destroyed at exit: a sleeping worker must find it
-int wanted = 0;
+std::atomic<int> wanted{0};
 thread_local bool inside = false;
 
 // After fork the child has this thread alone: its pool starts anew, the parent's is forgotten with its mutexes.

@@ -1,6 +1,7 @@
 // The thread pool: a fixed partition of the work, claimed part by part, so that results never depend on the thread count.
 #pragma once
 #include <cstddef>
+#include <stdexcept>
 
 namespace minigan {
 
@@ -9,7 +10,13 @@ namespace minigan {
 // another thread has the pool, runs its parts one after the other. What a task throws is thrown here.
 void run_parts(int parts, void (*task)(const void* context, int part), const void* context);
 
-int threads();               // the caller included
-void set_threads(int count);  // >= 1
+constexpr int MOST_THREADS = 1024;
+
+struct BadThreadCount : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+int threads();               // the caller included; BadThreadCount where MINIGAN_NUM_THREADS is no such number
+void set_threads(int count);  // 1 to MOST_THREADS; where the system starts fewer, those do all of the work
 
 }  // namespace minigan

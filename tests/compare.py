@@ -102,7 +102,10 @@ def within(
 
 
 def _whole(row: Any, args: Args, want: Outputs, dtype: Any) -> Outputs:
-    """Returned arrays: relative to their own norm; dgamma, dbeta: to |initial| + sum|dy|, as x^ has unit size."""
+    """Returned arrays: relative to their own norm before the activation, which may leave one small number of many;
+    dgamma, dbeta: to |initial| + sum|dy|, as x^ has unit size."""
+    if any(isinstance(a, Act) for a in args):
+        want = run(LOOPS, row.op, _mapped(wide(args), np.asarray, float, act=False), row.writes)
     magnitude = [np.abs(a) for a in want]
     for k, at in enumerate(row.writes):
         dy = np.abs(args[0].astype(np.float64))

@@ -8,7 +8,7 @@ import numpy as np
 from minigan.backends.clock import BAD, CLIP, HOST_WORDS, SLOTS, WORDS, host_words
 from minigan.models.shapes import Act, Array, Pads, Pair, Shape, conv_out
 
-_CHANNELS = (1, 2, 3, 4, 5, 7, 8, 17, 33)
+_CHANNELS = (1, 2, 3, 4, 5, 7, 8, 15, 17, 31, 33, 64)
 _MOST_PRODUCTS = 40_000  # of one case, so that plain loops stay quick
 _FACTORS = (-2.0, -1.0, -0.5, 0.25, 0.5, 1.0, 3.0)  # exact in any float
 
@@ -39,7 +39,7 @@ class Draw:
         return value if self.rng.random() < 0.75 else None
 
     def batch(self) -> int:
-        return self.pick((1, 1, 2, 3, 5))
+        return self.pick((1, 1, 2, 3, 5, 9))
 
     def channels(self) -> int:
         return self.pick(_CHANNELS)
@@ -109,7 +109,10 @@ class Draw:
     def measured(self, dims: int | None) -> Array:
         """Values with a mean that is not 0, at least 8 in any group of a normalisation; (N,C) or (N,H,W,C)."""
         image = (dims or self.pick((2, 4))) == 4
-        shape = (self.size(1, 3), self.size(3, 5), self.size(3, 5), self.channels()) if image else (self.size(8, 20), 9)
+        wide = self.pick([c for c in _CHANNELS if c >= 8])
+        shape = (
+            (self.size(1, 3), self.size(3, 7), self.size(3, 7), self.channels()) if image else (self.size(8, 20), wide)
+        )
         centre = self.pick((0.5, -3.0, 1000.0) if self.dtype is np.float32 else (0.5, -3.0))
         x = centre + self.rng.standard_normal(shape)
         return (np.rint(4 * x) if self.integer else x).astype(self.dtype)

@@ -1,6 +1,7 @@
 """Every instruction set gives the oracle's numbers: exactly on integers, within the stated bound on real data."""
 
 import inspect
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,14 @@ from cpp_isas import BACKENDS, ISAS
 from gan_shapes import GAN_SHAPES
 
 from minigan.backends import oracle, plan
+from minigan.backends.clock import BAD, SEED, TICK, WORDS
+from minigan.models.shapes import Act
 
 NORMS = ("batchnorm", "batchnorm_running", "layernorm", "instancenorm")
 MANY = {"linear", "linear_dgrad", "linear_wgrad", *plan.OPS, *NORMS, *(f"{norm}_backward" for norm in NORMS)}
-QUICK, WHOLE = 20, 150  # seeds, each on integers and on real data
+QUICK, WHOLE = 20, 600  # seeds: the first ones on integers and on real data, later ones on either
+SHAPES = 300  # that are different, of each op of MANY
+TAILS = (1, 3, 7, 15, 17, 31, 33, 64)
 INEXACT = 2e-6
 every_isa = pytest.mark.parametrize("isa", ISAS)
 
@@ -37,25 +42,62 @@ def test_all_signatures_are_the_oracles() -> None:
             assert mine == its, f"{name}: {mine}, the oracle's {its}"
 
 
-def _hold(row: Any, seeds: range) -> None:
-    for seed in seeds:
-        for integer in (True, False):
-            for isa in ISAS:
-                try:
-                    compare(BACKENDS[isa], row, seed, np.float32, integer)
-                except AssertionError as e:
-                    raise AssertionError(f"MINIGAN_ISA={isa}: {e}") from e
+def _cases(seeds: int) -> list[tuple[int, bool]]:
+    """(seed, integer)"""
+    both = [(seed, integer) for seed in range(min(seeds, QUICK)) for integer in (True, False)]
+    return both + [(seed, seed % 2 == 0) for seed in range(QUICK, seeds)]
+
+
+def _hold(row: Any, seeds: int) -> None:
+    for seed, integer in _cases(seeds):
+        for isa in ISAS:
+            try:
+                compare(BACKENDS[isa], row, seed, np.float32, integer)
+            except AssertionError as e:
+                raise AssertionError(f"MINIGAN_ISA={isa}: {e}") from e
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_an_op_agrees_with_the_loops(row: Any) -> None:
-    _hold(row, range(QUICK))
+    """Convolutions, dense layers and norms on at least 300 shapes."""
+    _hold(row, WHOLE if row.op in MANY else QUICK)
 
 
-@pytest.mark.slow
+def _drawn(row: Any) -> dict[str, set[Any]]:
+    """Axis -> its sizes over the cases drawn; "shapes": all of one case's; of convolutions also stride, padding, what
+    the stride leaves of the padded image, and in how many directions the padding is unequal."""
+    seen: dict[str, set[Any]] = defaultdict(set)
+    for seed, integer in _cases(WHOLE):
+        args = row.args(seed, np.float32, integer)
+        shapes = [a.shape if isinstance(a, np.ndarray) else () for a in args]
+        seen["shapes"].add((*shapes, *(a for a in args if type(a) is tuple)))
+        for axes, shape in zip(row.shapes.split(" | "), shapes, strict=True):
+            named = axes.split()
+            at_end = named[-1:] if "..." in named else ()
+            for name, size in [*zip(named, shape, strict=False), *zip(at_end, shape[-1:], strict=False)]:
+                seen[name].add(size)
+        if row.op in plan.OPS:
+            stride, padding, *more = (a for a in args if type(a) is tuple)
+            (image,) = more or [shapes[row.op == "conv2d_wgrad"][1:3]]
+            kernel = shapes[2 if row.op == "conv2d_wgrad" else 1][:2]
+            seen["stride"].update(stride)
+            seen["unequal pads"].add(sum(before != after for before, after in padding))
+            for size, k, s, sides in zip(image, kernel, stride, padding, strict=True):
+                seen["left"].add((size + sum(sides) - k) % s)
+    return seen
+
+
 @pytest.mark.parametrize("row", [row for row in ROWS if row.op in MANY], ids=lambda row: row.name)
-def test_an_op_agrees_with_the_loops_on_300_cases(row: Any) -> None:
-    _hold(row, range(QUICK, QUICK + WHOLE))
+def test_the_cases_drawn_reach_every_tail(row: Any) -> None:
+    """Else the promise of the test above would be empty."""
+    seen = _drawn(row)
+    assert len(seen["shapes"]) >= SHAPES
+    for axis in {"I", "O", "C"} & set(row.shapes.split()):
+        assert seen[axis] >= set(TAILS), f"{axis}: {sorted(seen[axis])}"
+    if row.op in plan.OPS:
+        assert seen["KH"] == seen["KW"] == set(range(1, 8))
+        assert (seen["stride"], seen["left"], seen["unequal pads"]) == ({1, 2, 3}, {0, 1, 2}, {0, 1, 2})
+    assert 1 in seen["N"] and len(seen["N"]) > 2, sorted(seen["N"])
 
 
 CONVS = [row for row in ROWS if row.op in plan.OPS]
@@ -64,7 +106,7 @@ CONVS = [row for row in ROWS if row.op in plan.OPS]
 @pytest.mark.parametrize("forced", ["direct", "im2col"], indirect=True)
 @pytest.mark.parametrize("row", CONVS, ids=lambda row: row.name)
 def test_every_exact_implementation_serves_every_convolution(row: Any, forced: str) -> None:
-    _hold(row, range(QUICK))
+    _hold(row, QUICK)
 
 
 @every_isa
@@ -121,9 +163,6 @@ def test_layers_of_known_gans(name: str) -> None:
                     assert np.array_equal(numbers, want[op]), place
 
 
-TAILS = (1, 3, 7, 15, 17, 31, 33, 64)
-
-
 @every_isa
 @pytest.mark.parametrize("inputs", TAILS)
 def test_dense_layers_of_every_tail(isa: str, inputs: int) -> None:
@@ -139,6 +178,10 @@ def test_dense_layers_of_every_tail(isa: str, inputs: int) -> None:
             assert np.array_equal(dw, want_w) and np.array_equal(db, want_b), (n, inputs, outputs)
 
 
+CLOCK = np.full(WORDS, 0.5, np.float32)
+CLOCK[BAD] = CLOCK[SEED + 1] = CLOCK[TICK + 1] = 0
+
+
 @every_isa
 def test_elementwise_ops_of_every_length(isa: str) -> None:
     ops, rng = BACKENDS[isa], np.random.default_rng(0)
@@ -151,3 +194,28 @@ def test_elementwise_ops_of_every_length(isa: str) -> None:
         ops.clip(p, 2.0)
         assert np.array_equal(p, want), n
         assert np.array_equal(ops.upsample2x(x[None, None, None])[0, 1, 1], x), n
+        for act in (Act("relu"), Act("leaky_relu", 0.25)):
+            assert np.array_equal(ops.activation(x, act), oracle.activation(x, act)), n
+            assert np.array_equal(ops.activation_backward(y, x, act), oracle.activation_backward(y, x, act)), n
+        assert np.array_equal(ops.dropout(x, 0.5, CLOCK, 3), oracle.dropout(x, 0.5, CLOCK, 3)), n
+
+
+UPDATES: dict[str, tuple[int, tuple[Any, ...]]] = {  # op: how many slabs, what follows the clock; equal in every bit
+    "adam_step": (4, (1, 0.5, 0.875, 0.25, 0.5)),
+    "sgd_step": (3, (1, 0.5, 0.25)),
+    "rmsprop_step": (3, (1, 0.875, 0.25, 0.5)),
+    "ema_update": (2, ()),
+}
+
+
+@every_isa
+@pytest.mark.parametrize("op", UPDATES)
+def test_updates_of_every_length(isa: str, op: str) -> None:
+    count, hyper = UPDATES[op]
+    rng = np.random.default_rng(1)
+    for n in (*range(1, 71), 16384, 16385, 40000):
+        slabs = [np.abs(_whole_numbers(rng, n)) for _ in range(count)]
+        mine, its = ([a.copy() for a in slabs] for _ in range(2))
+        getattr(BACKENDS[isa], op)(*mine, CLOCK, *hyper)
+        getattr(oracle, op)(*its, CLOCK, *hyper)
+        assert [a.tobytes() for a in mine] == [a.tobytes() for a in its], n

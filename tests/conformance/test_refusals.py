@@ -1,5 +1,6 @@
 """Whatever does not fit raises a ShapeError with the oracle's words, writes nothing, and never crashes."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ SPOILT = {
     "strided": (_strided, "is not C-contiguous"),
     "misaligned": (_misaligned, "is no multiple of 4"),
     "empty": (lambda a: a[..., :0], "an axis of size 0 holds no data"),
-    "list": (lambda a: a.tolist(), "expected a NumPy array of"),
+    "list": (lambda a: a.tolist(), "expected an array; make one"),
+    "none": (lambda a: None, "is of type NoneType, expected an array"),
 }
 
 
@@ -53,11 +55,15 @@ def _refused(row: Row, args: tuple[Any, ...], words: str, place: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_arrays_of_the_wrong_kind_are_refused(row: Row) -> None:
+    check = getattr(checks, row.op)
+    parameters, optional = inspect.signature(check).parameters, {w.replace("!", "") for w in check.arrays.values()}
     for at in _positions(row):
         for name, (spoil, words) in SPOILT.items():
             args = list(row.args(1, np.float32, True))
             if name == "strided" and args[at].size == 1:
                 continue  # one number is contiguous however it lies
+            if name == "none" and f"{list(parameters)[at]}?" in optional:
+                continue
             args[at] = spoil(args[at])
             _refused(row, tuple(args), words, f"{row.name}, argument {at}, {name}")
 
@@ -70,6 +76,40 @@ def test_read_only_outputs_are_refused(row: Row) -> None:
             continue
         args[at].flags.writeable = False
         _refused(row, args, "is read-only", f"{row.name}, argument {at}")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
+def test_an_output_that_shares_memory_with_an_argument_is_refused_on_every_backend(row: Row) -> None:
+    """By one element is enough: the kernel would read what it has just written."""
+    for out in row.writes:
+        for other, b in enumerate(row.args(1, np.float32, True)):
+            args = list(row.args(1, np.float32, True))
+            a = args[out]
+            if other == out or a is None or not isinstance(b, np.ndarray):
+                continue
+            memory = np.zeros(a.size + b.size - 1, np.float32)
+            for at, start, values in ((out, 0, a), (other, a.size - 1, b)):
+                args[at] = memory[start : start + values.size].view(values.dtype).reshape(values.shape)
+                args[at][...] = values
+            place = f"{row.name}, argument {out} over {other}"
+            _refused(row, tuple(args), "shares memory with", place)
+            with pytest.raises(ShapeError, match="shares memory with"):
+                getattr(oracle, row.op)(*args)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
+def test_an_output_may_lie_beside_an_argument(row: Row) -> None:
+    """As in a slab."""
+    args = list(row.args(1, np.float32, True))
+    arrays = [i for i, a in enumerate(args) if isinstance(a, np.ndarray)]
+    memory = np.zeros(sum(args[i].size for i in arrays), np.float32)
+    start = 0
+    for i in arrays:
+        a, end = args[i], start + args[i].size
+        args[i] = memory[start:end].view(a.dtype).reshape(a.shape)
+        args[i][...] = a
+        start = end
+    getattr(OPS, row.op)(*args)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -105,6 +145,33 @@ def test_words_that_no_kernel_knows_are_refused_as_by_the_oracle() -> None:
             ops.gather_pixels(np.ones((1, 1, 1, 2), np.float32), np.array([[-2, 0]], np.int32))
         with pytest.raises(ShapeError, match="slot 4 is not in the clock"):
             ops.clip_scale(np.array(1, np.float32), 1.0, np.zeros(22, np.float32), 4)
+
+
+LARGE = {
+    "linear": lambda: (_zeros(65536, 1), _zeros(1, 65536), None),
+    "pad": lambda: (_zeros(1, 1, 1, 16), ((2**20 - 1, 0), (2**20 - 1, 0))),
+    "conv2d": lambda: (_zeros(1, 1, 1, 1), _zeros(1, 1, 1, 1), None, (1, 1), ((2**20 - 1, 0), (2**20 - 1, 0))),
+    "conv2d_dgrad": lambda: (
+        _zeros(1, 1, 1, 1), _zeros(1, 1, 4, 1), None, (2**20 - 1, 2**20 - 1), ((0, 0), (0, 0)), (2**16, 2**16)
+    ),
+    "gather_pixels_backward": lambda: (_zeros(1, 2, 1), np.full((1, 2), -1, np.int32), (2**16, 2**16)),
+}  # fmt: skip
+
+
+def _zeros(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize("op", LARGE)
+def test_a_result_of_more_elements_than_an_int_counts_is_refused(op: str) -> None:
+    with pytest.raises(ShapeError, match=r"the result would have shape \(.*expected fewer than 2147483648 elements"):
+        getattr(OPS, op)(*LARGE[op]())
+
+
+def test_an_argument_of_more_elements_than_an_int_counts_is_refused(tmp_path: Any) -> None:
+    x = np.memmap(tmp_path / "hole", np.float32, "w+", shape=(2**31,))  # a file of one hole
+    with pytest.raises(ShapeError, match="x has 2147483648 elements, expected at most 2147483647"):
+        OPS.scale(x, 2.0)
 
 
 def test_every_op_has_a_rule() -> None:

@@ -1,6 +1,6 @@
 """The rules of ops that move or mix pixels. x (N,H,W,C) throughout."""
 
-from minigan.backends.checks.rules import in_range, per_sample, rule
+from minigan.backends.checks.rules import in_range, per_sample, rule, with_channels
 from minigan.errors import ShapeError
 from minigan.models.shapes import Array, Pads, expect, expect_some
 
@@ -49,13 +49,13 @@ def pad_backward(dy: Array, padding: Pads) -> None:
 
 @rule("x y")
 def concat(x: Array, y: Array) -> None:
-    expect_some("x", x)
+    with_channels("x", x)
     expect("y", y, *x.shape[:-1], None)
 
 
 @rule("x")
 def split(x: Array, first: int) -> None:
-    expect_some("x", x)
+    with_channels("x", x)
     if not 0 < first < x.shape[-1]:
         raise ShapeError(f"cannot split {x.shape[-1]} channels after {first}")
 

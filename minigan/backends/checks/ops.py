@@ -4,7 +4,6 @@ from minigan.backends.checks.rules import in_range, rule, two, with_channels
 from minigan.backends.clock import SLOTS, WORDS
 from minigan.errors import ShapeError
 from minigan.models.shapes import (
-    ACTIVATIONS,
     Act,
     Array,
     Pads,
@@ -20,11 +19,6 @@ from minigan.models.shapes import (
 LOSS_KINDS = ("bce", "mse", "hinge", "linear", "minimax")
 
 
-def _act(act: Act | None) -> None:
-    if act is not None and act[0] not in ACTIVATIONS:
-        raise ShapeError(f"activation {act[0]!r} is unknown; known: {', '.join(ACTIVATIONS)}")
-
-
 def _clock(clock: Array, slot: int = 0) -> None:
     expect("clock", clock, WORDS)
     if not 0 <= slot < SLOTS:
@@ -37,7 +31,6 @@ def _clock(clock: Array, slot: int = 0) -> None:
 @rule("x w b?")
 def linear(x: Array, w: Array, b: Array | None, act: Act | None = None) -> None:
     check_linear(x, w, b)
-    _act(act)
 
 
 @rule("dy w")
@@ -73,7 +66,6 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
     check_conv(x, w, stride, padding)
     if b is not None:
         expect("b", b, w.shape[3])
-    _act(act)
 
 
 @rule("dy w b?")
@@ -83,7 +75,6 @@ def conv2d_dgrad(
     check_conv_gradient(dy, w, stride, padding, out_hw)
     if b is not None:
         expect("b", b, w.shape[2])
-    _act(act)
 
 
 @rule("dy x dw! db!?")
@@ -106,14 +97,12 @@ def bias_grad(dy: Array, db: Array) -> None:
 @rule("x")
 def activation(x: Array, act: Act | None) -> None:
     expect_some("x", x)
-    _act(act)
 
 
 @rule("dy y")
 def activation_backward(dy: Array, y: Array, act: Act | None) -> None:
     expect_some("y", y)
     expect_same("dy", dy, "y", y)
-    _act(act)
 
 
 @rule("x y")
@@ -159,20 +148,21 @@ def row_sum_squares(x: Array) -> None:
 @rule("x clock")
 def dropout(x: Array, rate: float, clock: Array, offset: int) -> None:
     with_channels("x", x)
-    _rate(rate)
-    _clock(clock)
+    _drawn(rate, clock, offset)
 
 
 @rule("dy clock")
 def dropout_backward(dy: Array, rate: float, clock: Array, offset: int) -> None:
     with_channels("dy", dy)
-    _rate(rate)
-    _clock(clock)
+    _drawn(rate, clock, offset)
 
 
-def _rate(rate: float) -> None:
+def _drawn(rate: float, clock: Array, offset: int) -> None:
     if not 0 <= rate < 1:
         raise ShapeError(f"dropout rate {rate} must lie in [0, 1)")
+    if not 0 <= offset < 2**32:
+        raise ShapeError(f"offset {offset} names no stream, expected 0 to {2**32 - 1}")
+    _clock(clock)
 
 
 # ------------------------------------------------------------------------------------------------------- normalisation
@@ -198,7 +188,6 @@ def _gradients(dy: Array, x: Array, gamma: Array, dgamma: Array, dbeta: Array) -
 @rule("x gamma beta")
 def batchnorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> None:
     _affine(x, gamma, beta)
-    _act(act)
 
 
 @rule("dy x gamma mean var dgamma! dbeta!")
@@ -215,7 +204,6 @@ def batchnorm_running(
 ) -> None:
     _affine(x, gamma, beta)
     _statistics(mean, var, x.shape[-1])
-    _act(act)
 
 
 @rule("dy x gamma mean var dgamma! dbeta!")
@@ -234,7 +222,6 @@ def running_update(state: Array, batch: Array, momentum: float) -> None:
 def layernorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> None:
     _affine(x, gamma, beta)
     _batched(x)
-    _act(act)
 
 
 def _batched(x: Array) -> None:
@@ -257,7 +244,6 @@ def layernorm_backward(
 def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> None:
     expect_some("x", x, 4)
     _affine(x, gamma, beta)
-    _act(act)
 
 
 @rule("dy x gamma mean var dgamma! dbeta!")

@@ -1,21 +1,44 @@
 """How a rule is written, and how a compiled backend finds the words for what its kernel refused."""
 
+import functools
 import inspect
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 import numpy as np
 
 from minigan.errors import ShapeError
-from minigan.models.shapes import Array, expect, expect_same, expect_some
+from minigan.models.shapes import ACTIVATIONS, Act, Array, Pads, Pair, expect, expect_same, expect_some
+
+MOST_ELEMENTS = 2**31 - 1  # of a compiled backend's array
+MOST_SIZE = 2**20 - 1  # of a stride, a padding, an image's side given by number
 
 
 def rule(arrays: str) -> Callable[[Any], Any]:
-    """Names a check's arrays for `explain`: "b?" may be None, "dw!" is written in place, "labels#" is int32."""
+    """Names a check's arrays: "b?" may be None, "dw!" is written in place, "labels#" is int32.
+
+    What all ops have in common is refused before the check itself: no array where one is due, a number or pair that is
+    none (by the parameter's annotation), and an array written in place that shares memory with another one.
+    """
 
     def mark(check: Any) -> Any:
-        check.arrays = {word.rstrip("?!#"): word for word in arrays.split()}
-        return check
+        words = {word.rstrip("?!#"): word for word in arrays.split()}
+        parameters = inspect.signature(check).parameters
+        scalars = {name: SCALARS[p.annotation] for name, p in parameters.items() if p.annotation in SCALARS}
+
+        @functools.wraps(check)
+        def checked(*args: Any) -> None:
+            given = dict(zip(parameters, args, strict=False))
+            for name, word in words.items():
+                _array(name, given[name], "?" in word)
+            for name in scalars.keys() & given.keys():
+                scalars[name](name, given[name])
+            _apart({name: given[name] for name in words}, [name for name, word in words.items() if "!" in word])
+            check(*args)
+
+        checked.arrays = words  # type: ignore[attr-defined]
+        return checked
 
     return mark
 
@@ -30,16 +53,86 @@ def explain(check: Any, args: tuple[Any, ...]) -> NoReturn:
     raise ShapeError(f"the backend refused what the rules of {check.__name__} allow; please report this")
 
 
+def _array(name: str, a: Any, may_be_none: bool) -> None:
+    if not (hasattr(a, "shape") and hasattr(a, "dtype")) and not (a is None and may_be_none):
+        raise ShapeError(f"{name} is of type {type(a).__name__}, expected an array; make one with asarray")
+
+
+def _apart(arrays: dict[str, Any], written: list[str]) -> None:
+    for out in written:
+        for name, a in arrays.items():
+            if name != out and a is not None and arrays[out] is not None and np.shares_memory(arrays[out], a):
+                raise ShapeError(
+                    f"{out} shares memory with {name}, but is updated in place while that is read; give a copy of one"
+                )
+
+
+def _real(name: str, value: Any) -> None:
+    if not isinstance(value, Real):
+        raise ShapeError(f"{name} is {value!r}, expected a number")
+
+
+def _whole(name: str, value: Any) -> None:
+    if not isinstance(value, Integral):
+        raise ShapeError(f"{name} is {value!r}, expected a whole number")
+
+
+def _word(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise ShapeError(f"{name} is {value!r}, expected a word")
+
+
+def _sizes(value: Any, least: int) -> bool:
+    """Is it two whole numbers in range?"""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(n, Integral) and least <= int(n) <= MOST_SIZE for n in value)
+    )
+
+
+def _pair(name: str, value: Any) -> None:
+    if not _sizes(value, 1):
+        raise ShapeError(f"{name} is {value!r}, expected a tuple of two whole numbers from 1 to {MOST_SIZE}")
+
+
+def _pads(name: str, value: Any) -> None:
+    if not (isinstance(value, tuple) and len(value) == 2 and all(_sizes(side, 0) for side in value)):
+        raise ShapeError(
+            f"{name} is {value!r}, expected ((top, bottom), (left, right)) of whole numbers from 0 to {MOST_SIZE}"
+        )
+
+
+def _act(name: str, act: Any) -> None:
+    if act is None:
+        return
+    if not (isinstance(act, tuple) and len(act) == 2 and isinstance(act[0], str) and isinstance(act[1], Real)):
+        raise ShapeError(f"{name} is {act!r}, expected None or Act(kind, slope)")
+    if act[0] not in ACTIVATIONS:
+        raise ShapeError(f"activation {act[0]!r} is unknown; known: {', '.join(ACTIVATIONS)}")
+
+
+# What a parameter must be, by its annotation
+SCALARS: dict[Any, Callable[[str, Any], None]] = {
+    float: _real,
+    int: _whole,
+    str: _word,
+    Pair: _pair,
+    Pads: _pads,
+    Act | None: _act,
+}
+
+
 def _layout(name: str, a: Any, dtype: Any, written: bool) -> None:
     if not isinstance(a, np.ndarray):
-        raise ShapeError(
-            f"{name} is of type {type(a).__name__}, expected a NumPy array of {dtype.name}; make one with asarray"
-        )
+        raise ShapeError(f"{name} is of type {type(a).__name__}, expected an array; make one with asarray")
     if a.dtype != dtype:
         raise ShapeError(
             f"{name} has dtype {a.dtype.str}, expected {dtype.name} in native byte order; convert it with asarray"
         )
     expect_some(name, a)
+    if a.size > MOST_ELEMENTS:
+        raise ShapeError(f"{name} has {a.size} elements, expected at most {MOST_ELEMENTS}; give it in parts")
     if not a.flags.c_contiguous:
         raise ShapeError(
             f"{name} of shape {a.shape} is not C-contiguous; make a contiguous copy with numpy.ascontiguousarray"

@@ -1,13 +1,14 @@
 """The kernels of the instruction set in use, and how they are called.
 
-Raises BackendError on import when the extension is not there or MINIGAN_ISA names none that this machine runs.
+Raises BackendError on import when the extension is not there, MINIGAN_ISA names none that this machine runs, or
+MINIGAN_NUM_THREADS is no number of threads.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from minigan.backends import checks
-from minigan.errors import BackendError
+from minigan.errors import BackendError, ShapeError
 
 try:
     from minigan import _cpp
@@ -17,6 +18,7 @@ except ImportError as error:
         "runs from its source folder: do `pip install .` and run from elsewhere, or `pip install -e .`"
     ) from error
 
+_cpp.threads()  # a MINIGAN_NUM_THREADS that is none is refused now
 kernels = _cpp.kernels(_cpp.isa())
 
 
@@ -24,5 +26,13 @@ def run(kernel: Callable[..., Any], check: Callable[..., Any], *args: Any) -> An
     """kernel(*args); when it refuses them, `check` and checks.explain say why in a ShapeError."""
     try:
         return kernel(*args)
-    except (_cpp.Refused, AttributeError, TypeError):  # the last two: what is no array has no shape
+    except ShapeError:
+        raise
+    except (
+        _cpp.Refused,
+        AttributeError,
+        TypeError,
+        ValueError,
+        IndexError,
+    ):  # no array, no pair: read before the kernel
         checks.explain(check, args)
