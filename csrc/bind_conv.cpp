@@ -1,3 +1,8 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+
 #include "arrays.h"
 
 namespace minigan {
@@ -80,10 +85,26 @@ void conv2d_wgrad(const Kernels& kernels, const std::string& name, py::handle dy
     conv.wgrad(s, dy.data, x.data, dw.data);
 }
 
+// (products, transforms) of the convolution of an (N,H,W,I) image with a kernel (KH,KW,I,O)
+std::pair<double, double> conv_flops(const Kernels& kernels, const std::string& name, const std::string& op,
+                                     const std::array<int, 4>& image, const std::array<py::ssize_t, 4>& w, py::handle stride,
+                                     py::handle padding) {
+    const auto pass = std::find(std::begin(PASS_NAMES), std::end(PASS_NAMES), op);
+    require(pass != std::end(PASS_NAMES));
+    const ConvShape s = conv_shape(image[0], image[1], image[2], {nullptr, w.data(), 4, 0}, stride, padding);
+    require(image[3] == s.I);
+    const Flops flops = algorithm(kernels, name).flops(s, static_cast<Pass>(pass - PASS_NAMES));
+    require(flops.products >= 0);
+    return {flops.products, flops.transforms};
+}
+
 }  // namespace
 
 void bind_conv(Module& kernels) {
-    kernels.def("conv2d", &conv2d).def("conv2d_dgrad", &conv2d_dgrad).def("conv2d_wgrad", &conv2d_wgrad);
+    kernels.def("conv2d", &conv2d)
+        .def("conv2d_dgrad", &conv2d_dgrad)
+        .def("conv2d_wgrad", &conv2d_wgrad)
+        .def("conv_flops", &conv_flops);
 }
 
 }  // namespace minigan

@@ -239,4 +239,17 @@ void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
     });
 }
 
-constexpr Conv DIRECT_CONV = {direct_forward, direct_dgrad, direct_wgrad};
+// Pairs of an output pixel and a tap that meet data, of all samples
+inline double touched_taps(const ConvShape& s) {
+    int rows = 0, columns = 0;
+    for (int p = 0; p < s.P; p++)
+        for (int i = 0; i < s.KH; i++) rows += forward_from(p, i, s.sh, s.top, s.H) >= 0;
+    for (int q = 0; q < s.Q; q++)
+        for (int j = 0; j < s.KW; j++) columns += forward_from(q, j, s.sw, s.left, s.W) >= 0;
+    return (double)s.N * rows * columns;
+}
+
+// Of a batch below MR a tile spans several pixels and so multiplies some zeros as well, which is not counted.
+Flops direct_flops(const ConvShape& s, Pass) { return {2 * touched_taps(s) * s.I * s.O, 0}; }
+
+constexpr Conv DIRECT_CONV = {direct_forward, direct_dgrad, direct_wgrad, direct_flops};

@@ -396,4 +396,24 @@ void fft_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
     }
 }
 
-constexpr Conv FFT_CONV = {fft_forward, fft_dgrad, fft_wgrad};
+// A product per plane of all tiles' channels; around it the transforms of both images, tile by tile, and of the kernel, whose
+// columns are made anew for every piece of the batch (on their way back its rows too, which are then added to dw).
+Flops fft_flops(const ConvShape& s, Pass pass) {
+    if (!fft_takes(s)) return {-1, 0};
+    const Plan plan = make_plan(s, pass == DGRAD);
+    const Additions outers = plan.outers().additions, inners = plan.inners().additions, taps = plan.taps().additions;
+    const double tiles = (double)s.N * plan.tiles(), K = plan.outer.depth(), N = plan.inner.depth();
+    const int pieces = pieces_of(plan, s.N).pieces;
+    double transforms = tiles * K * (outers.rows + outers.column[LEFT]);
+    if (pass == WGRAD) {
+        const double channels = plan.outer.sh * plan.outer.sw * plan.outer.channels;
+        transforms += tiles * N * (inners.rows + inners.column[RIGHT]);
+        transforms += pieces * N * (K * taps.column_back + channels * taps.rows_back + s.KH * s.KW * s.I);
+    } else {
+        transforms += tiles * N * (inners.column_back + inners.rows_back);
+        transforms += K * N * (taps.rows + pieces * taps.column[RIGHT]);
+    }
+    return {2 * plan.planes() * tiles * K * N, transforms};
+}
+
+constexpr Conv FFT_CONV = {fft_forward, fft_dgrad, fft_wgrad, fft_flops};
