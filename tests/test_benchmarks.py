@@ -15,7 +15,7 @@ from minigan.errors import MiniganError
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
 
-from benchmarks import measure, table, works  # noqa: E402
+from benchmarks import measure, step, table, works  # noqa: E402
 from benchmarks.layers import merged, taken_apart  # noqa: E402
 from benchmarks.minigan_layers import Apart  # noqa: E402
 from benchmarks.ops import rates  # noqa: E402
@@ -72,6 +72,32 @@ def test_a_side_far_behind_takes_part_in_few_rounds(monkeypatch: pytest.MonkeyPa
     assert measure.summary(blocks["b"])["calls"] == 6
     rounds = [blocks["b"][i][0] / blocks["a"][i][0] for i in (0, 3, 6)]  # the quartiles are those of shared rounds
     assert measure.ratio(blocks["b"], blocks["a"])["q1"] == pytest.approx((sorted(rounds)[0] + sorted(rounds)[1]) / 2)
+
+
+class FakeWorker:
+    """Answers as a worker would whose calls take 0.1 s, and 4 s in bf16."""
+
+    def __init__(self, side: str, settings: dict[str, Any], python: str = ""):
+        self.seconds = 4.0 if settings.get("bf16") else 0.1
+
+    def ask(self, what: str, given: Any) -> Any:
+        return {"seconds": self.seconds, "parameters": [1, 2]} if what == "prepare" else [self.seconds] * given
+
+    def __enter__(self) -> "FakeWorker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_the_result_names_who_sat_rounds_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "PAUSE_S", 0)
+    monkeypatch.setattr(step, "Worker", FakeWorker)
+    row = step.measured(works.STEPS[0], "cpp", 1, 20, "python", lambda **_: None)
+    assert row["rounds_if_fewer"] == {"fused Adam + bf16": 3, "channels-last + fused Adam + bf16": 3}
+    assert {v["calls"] for v in row["pytorch_bf16"]["variants"].values()} == {6}
+    assert {v["calls"] for v in row["pytorch"]["variants"].values()} == {40} == {row["minigan"]["calls"]}
+    assert (row["pytorch_bf16"]["ratio"], row["pytorch"]["ratio"]) == (40.0, 1.0)
 
 
 def test_a_block_lasts_about_as_long_for_slow_and_fast_work() -> None:
