@@ -1,4 +1,4 @@
-"""What the two commands share: their options, the progress bar, the result file, errors in one line."""
+"""What the commands share: their options, the progress bar, the result file, errors in one line."""
 
 import json
 import os

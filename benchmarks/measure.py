@@ -2,36 +2,55 @@
 
 Sides take turns in blocks of a few calls, over many rounds, so that a clock that drifts or a neighbour who wakes up
 meets all of them alike. Between blocks all sleep: thread pools (BLAS, OpenMP) spin for some milliseconds after work.
+A side that is far behind is measured in fewer rounds: its seconds would be most of the run and decide nothing.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
 PAUSE_S = 0.05
 _BLOCK_S = 0.2
-_FEWEST, _MOST = 2, 200
+FEWEST, _MOST = 2, 200
+FAR, FEW_ROUNDS = 5, 3  # what takes FAR times as long as the best is measured in FEW_ROUNDS rounds of FEWEST calls
 
-Blocks = dict[str, list[list[float]]]  # side -> per round the seconds of its calls
+Blocks = dict[str, list[list[float]]]  # side -> per round the seconds of its calls, none where it sat the round out
 Summary = dict[str, float]
 
 
 def calls_per_block(seconds: float) -> int:
     """How many calls of that length make a block of about 0.2 s."""
-    return min(_MOST, max(_FEWEST, round(_BLOCK_S / max(seconds, 1e-9))))
+    return min(_MOST, max(FEWEST, round(_BLOCK_S / max(seconds, 1e-9))))
+
+
+def far_behind(seconds: dict[str, float], against: list[str]) -> list[str]:
+    """Those of `seconds` that take more than FAR times as long as the fastest one named in `against`."""
+    limit = FAR * min((seconds[name] for name in against), default=float("inf"))
+    return [name for name, s in seconds.items() if s > limit]
 
 
 def interleave(
-    sides: dict[str, Callable[[int], list[float]]], calls: dict[str, int], rounds: int, tick: Callable[[], None]
+    sides: dict[str, Callable[[int], list[float]]],
+    calls: dict[str, int],
+    rounds: int,
+    tick: Callable[[], None],
+    seldom: Collection[str] = (),
 ) -> Blocks:
-    """sides[name](n) gives the seconds of n calls; a round runs a block of every side, every second round backwards."""
+    """sides[name](n) gives the seconds of n calls; a round runs a block of every side, every second round backwards.
+
+    Those in `seldom` take part in FEW_ROUNDS rounds, evenly spread, with FEWEST calls each.
+    """
     blocks: Blocks = {name: [] for name in sides}
+    apart = -(-rounds // FEW_ROUNDS)
     for i in range(rounds):
         for name in list(sides)[:: -1 if i % 2 else 1]:
+            if name in seldom and i % apart:
+                blocks[name].append([])
+                continue
             time.sleep(PAUSE_S)
-            blocks[name].append(sides[name](calls[name]))
+            blocks[name].append(sides[name](FEWEST if name in seldom else calls[name]))
         tick()
     return blocks
 
@@ -56,7 +75,7 @@ def best(summaries: dict[str, Summary]) -> str | None:
 
 def ratio(theirs: list[list[float]], ours: list[list[float]]) -> dict[str, float]:
     """How many times as fast as theirs: the medians' ratio, and quartiles of the ratios of single rounds."""
-    by_round = [np.median(t) / np.median(o) for t, o in zip(theirs, ours, strict=True)]
+    by_round = [np.median(t) / np.median(o) for t, o in zip(theirs, ours, strict=True) if t and o]
     q1, q3 = np.quantile(by_round, [0.25, 0.75])
     return {"ratio": summary(theirs)["median_s"] / summary(ours)["median_s"], "q1": float(q1), "q3": float(q3)}
 

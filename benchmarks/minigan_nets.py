@@ -39,8 +39,13 @@ def about(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(settings: dict[str, Any], work: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
+    """What `work` names, on the backend of `settings`."""
+    return call(backends.load(settings["backend"]), work)
+
+
+def call(ops: Any, work: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
     """One training step, or one batch of samples from a given z. Raises BackendError when the step is not finite."""
-    ops, batch = backends.load(settings["backend"]), work["batch"]
+    batch = work["batch"]
     gan = GAN(config.from_dict(work["config"], work["preset"]), ops, SHAPE)
     facts = {"parameters": [gan.G.parameters, gan.D.parameters]}
     host = rng.host(0, "benchmark")

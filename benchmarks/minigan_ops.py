@@ -85,12 +85,21 @@ KINDS = {
 }
 
 
-def done_flops(op: str, *args: Any) -> int:
-    """Operations that were really done: those of the direct algorithm whose input is no padding.
+def done(ops: Any, op: str, *args: Any) -> tuple[str, int]:
+    """The implementation, where a plan chose among several, and the operations that are really done.
 
-    An implementation that does other work (fft) does not tell yet: its row counts what it stands for.
+    A backend that tells (work_of) is believed; other ops do those of the direct algorithm whose input is no padding.
     """
-    return costs.touched_flops(op, *args)
+    shapes = costs.shapes(args)
+    told = ops.work_of(op, *shapes) if hasattr(ops, "work_of") else None
+    return told or ("", costs.touched_flops(op, *shapes))
+
+
+def cost(ops: Any, op: str, *args: Any) -> dict[str, Any]:
+    """What one call costs, as rows of results have it."""
+    implementation, done_flops = done(ops, op, *args)
+    counted = {"flops": costs.flops(op, *args), "done_flops": done_flops, "bytes": costs.bytes_moved(op, *args)}
+    return {"implementation": implementation, **counted}
 
 
 def prepare(settings: dict[str, Any], work: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:
@@ -101,10 +110,4 @@ def prepare(settings: dict[str, Any], work: dict[str, Any]) -> tuple[Callable[[]
         return ops.asarray(host.standard_normal(shape, np.float32))
 
     op, *args = KINDS[work["kind"]](make, work)[work["pass"]]
-    facts = {
-        "op": op,
-        "flops": costs.flops(op, *args),
-        "done_flops": done_flops(op, *args),
-        "bytes": costs.bytes_moved(op, *args),
-    }
-    return partial(getattr(ops, op), *args), facts
+    return partial(getattr(ops, op), *args), {"op": op, **cost(ops, op, *args)}

@@ -1,7 +1,8 @@
 """One op at a time, per layer and pass, minigan beside PyTorch:   python -m benchmarks.ops
 
 GFLOP/s counts the direct algorithm: 2 per multiply-add, padding included, whichever algorithm ran. "done" counts what
-was really done: taps that meet padding are left out. The peak is measured in the same run, by a loop of multiply-adds.
+the implementation says that it really did, transforms included. The peak is measured in the same run, by a loop of
+multiply-adds.
 PyTorch's time is the better of its two memory formats.
 """
 
@@ -37,7 +38,7 @@ def measured(
         sides[name], calls[name] = partial(worker.ask, "run"), measure.calls_per_block(facts[name]["seconds"])
     blocks = measure.interleave(sides, calls, rounds, lambda: show(advance=1))
     row = {"name": work["name"], "pass": work["pass"]}
-    row |= {key: facts["minigan"][key] for key in ("op", "flops", "done_flops", "bytes")}
+    row |= {key: facts["minigan"][key] for key in ("op", "implementation", "flops", "done_flops", "bytes")}
     row |= measure.compared(blocks, "minigan", {"pytorch": list(FORMATS)})
     return row | rates(row, row["minigan"]["median_s"], peak)
 

@@ -2,7 +2,8 @@
 
 Every side and variant is a process of its own, since thread pools of two libraries in one process get in each other's
 way; they take turns (benchmarks/measure.py). PyTorch runs in every variant that could be its fastest: "PyTorch's best
-float32" is the best median among those; bf16 autocast, which computes less exactly, is reported apart.
+float32" is the best median among those; bf16 autocast, which computes less exactly, is reported apart. A variant whose
+first calls take more than 5 times as long as the best float32 ones is measured in fewer rounds; the result names it.
 """
 
 import sys
@@ -49,13 +50,14 @@ def measured(
     work = work | {"config": configs.load(work["preset"]).to_dict()}
     kinds = variants(work) if python else {}
     sides: dict[str, Callable[[int], list[float]]] = {}
-    calls, skipped, parameters = {}, {}, {}
+    seconds: dict[str, float] = {}
+    skipped, parameters = {}, {}
     with ExitStack() as stack:
 
         def start(name: str, worker: Worker) -> None:
             show(description=f"{work['name']}: preparing {name}")
             ready = stack.enter_context(worker).ask("prepare", work)
-            sides[name], calls[name] = (lambda n: worker.ask("run", n)), measure.calls_per_block(ready["seconds"])
+            sides[name], seconds[name] = (lambda n: worker.ask("run", n)), ready["seconds"]
             parameters[name] = ready["parameters"]
 
         start("minigan", Worker("minigan_nets", {"threads": threads, "backend": backend}))
@@ -70,12 +72,19 @@ def measured(
                 raise MiniganError(
                     f"{work['name']}: minigan's nets have {parameters['minigan']} parameters, {name}'s {found}"
                 )
+        bf16 = [name for name, flags in kinds.items() if flags["bf16"]]
+        float32 = [name for name in kinds if name not in bf16]
+        theirs = {name: s for name, s in seconds.items() if name != "minigan"}
+        seldom = measure.far_behind(theirs, [name for name in float32 if name in theirs])
+        for name in seldom:
+            command.note(f"{work['name']}: {name} takes {seconds[name]:.2g} s a call: measured in fewer rounds")
         show(description=work["name"])
-        blocks = measure.interleave(sides, calls, rounds, lambda: show(advance=1))
-    bf16 = [name for name, flags in kinds.items() if flags["bf16"]]
-    groups = {"pytorch": [name for name in kinds if name not in bf16], "pytorch_bf16": bf16}
+        calls = {name: measure.calls_per_block(s) for name, s in seconds.items()}
+        blocks = measure.interleave(sides, calls, rounds, lambda: show(advance=1), seldom)
     row = {key: work[key] for key in ("name", "kind", "preset", "batch")}
-    return row | measure.compared(blocks, "minigan", groups) | {"skipped": skipped, "parameters": parameters["minigan"]}
+    row |= measure.compared(blocks, "minigan", {"pytorch": float32, "pytorch_bf16": bf16})
+    fewer = {name: sum(map(bool, blocks[name])) for name in seldom}
+    return row | {"skipped": skipped, "rounds_if_fewer": fewer, "parameters": parameters["minigan"]}
 
 
 def step(

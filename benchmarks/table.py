@@ -1,6 +1,6 @@
 """A result as a table, written between two marks of a README:   python -m benchmarks.table RESULT.json
 
-A result of benchmarks.step goes into README.md, one of benchmarks.ops into benchmarks/README.md.
+A result of benchmarks.step goes into README.md, one of benchmarks.ops or benchmarks.layers into benchmarks/README.md.
 """
 
 import json
@@ -11,9 +11,10 @@ import typer
 
 from minigan.errors import MiniganError
 
-BEGIN, END = "<!-- benchmark table -->", "<!-- end -->"
+BEGIN, END = "<!-- table of benchmarks.{} -->", "<!-- end of the table -->"
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"step": ROOT / "README.md", "ops": ROOT / "benchmarks" / "README.md"}
+BESIDE = ROOT / "benchmarks" / "README.md"
+TARGETS = {"step": ROOT / "README.md", "ops": BESIDE, "layers": BESIDE}
 
 
 def milliseconds(seconds: float) -> str:
@@ -62,34 +63,81 @@ def _ops(result: dict[str, Any]) -> list[list[str]]:
     return [head, *rows]
 
 
-TABLES = {"step": _step, "ops": _ops}
+def _layers(result: dict[str, Any]) -> list[list[str]]:
+    head = ["layer", "pass", "op", "first array", "by", "calls", "ms", "of the step"]
+    head += ["GFLOP", "done", "done GFLOP/s", "of peak", "GB/s"]
+    rows = []
+    for work in result["rows"]:
+        whole = work["apart"]["median_s"]
+        rows.append([f"**{work['name']}**", *[""] * 5, f"**{milliseconds(whole)}**", "100%", *[""] * 5])
+        for r in work["rows"]:
+            which = r["pass"] if "." in r["layer"] else ""  # a loss or an update belongs to no layer's pass
+            words = [r["layer"], which, r["op"], "x".join(map(str, r["shapes"][0])) if r["shapes"] else ""]
+            time = [str(r["calls"] or ""), milliseconds(r["median_s"]), f"{r['share']:.1%}"]
+            rows.append([*words, r["implementation"], *time, *_work(r)])
+    return [head, *rows]
+
+
+def _work(row: dict[str, Any]) -> list[str]:
+    """Operations and what a second did; nothing where nothing is counted."""
+    if not row["calls"]:
+        return [""] * 5
+    share = f"{row['done_peak_share']:.0%}" if row["done_peak_share"] is not None else ""
+    counts = [f"{row[key] / 1e9:.3g}" for key in ("flops", "done_flops")]
+    return [*counts, f"{row['done_gflop_per_s']:.3g}", share, f"{row['gb_per_s']:.3g}"]
+
+
+TABLES = {"step": _step, "ops": _ops, "layers": _layers}
+
+
+def _remarks(result: dict[str, Any]) -> list[str]:
+    """What a reader has to know about single rows."""
+    said = []
+    for row in result["rows"]:
+        if fewer := row.get("rounds_if_fewer"):
+            names = ", ".join(f"{name} ({rounds})" for name, rounds in fewer.items())
+            said.append(f"{row['name']}: far behind PyTorch's best float32 and so measured in fewer rounds: {names}.")
+        if "apart" in row:
+            said.append(f"{row['name']}: {milliseconds(row['whole']['median_s'])} ms when it is not taken apart.")
+    return said
 
 
 def text(result: dict[str, Any]) -> str:
     """The table in Markdown, and a line that says where and how it was measured."""
-    ours, theirs = result["minigan"], result["pytorch"]
+    ours = result["minigan"]
     head, *rows = TABLES[result["what"]](result)
     lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
     facts = [
         f"{result['cpu']}, threads: {result['threads']}",
         f"minigan {ours['version']}, backend {ours['backend']}" + (f" ({ours['isa']})" if "isa" in ours else ""),
-        f"PyTorch {theirs['version']}" if theirs else "PyTorch not installed",
+        *_pytorch(result),
         *(f"{key}={value}" for key, value in result["variables"].items()),
     ]
-    if result["what"] == "ops":
+    if "peak_gflop_per_s" in ours:
         peak = ours["peak_gflop_per_s"]
         facts.append(f"measured peak {peak:.0f} GFLOP/s" if peak else "peak not measured")
     how = f"Medians, quartiles in brackets, {result['rounds']} rounds, {result['date'][:10]}."
-    return "\n".join([*lines, "", f"{'; '.join(facts)}. {how}"])
+    return "\n".join([*lines, "", " ".join([f"{'; '.join(facts)}. {how}", *_remarks(result)])])
 
 
-def rewrite(path: Path, table: str) -> None:
-    """Puts `table` between the marks. Raises MiniganError when `path` has not exactly one pair of them, in order."""
-    before, begin, rest = path.read_text("utf-8").partition(BEGIN)
+def _pytorch(result: dict[str, Any]) -> list[str]:
+    if "pytorch" not in result:
+        return []
+    theirs = result["pytorch"]
+    return [f"PyTorch {theirs['version']}" if theirs else "PyTorch not installed"]
+
+
+def rewrite(path: Path, what: str, table: str) -> None:
+    """Puts the table of benchmarks.`what` between its marks.
+
+    Raises MiniganError when `path` has not exactly one pair of them, in order.
+    """
+    mark = BEGIN.format(what)
+    before, begin, rest = path.read_text("utf-8").partition(mark)
     _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest:
-        raise MiniganError(f"{path}: expected one {BEGIN} and, below it, {END}; the table goes between them")
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    if not begin or not end or mark in rest:
+        raise MiniganError(f"{path}: expected one {mark} and, below it, {END}; the table goes between them")
+    path.write_text(f"{before}{mark}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -99,14 +147,14 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as e:
         raise MiniganError(f"{path}: cannot be read as a result ({e})") from e
     if not isinstance(result, dict) or result.get("what") not in TABLES:
-        raise MiniganError(f"{path}: is no result of benchmarks.step or benchmarks.ops")
+        raise MiniganError(f"{path}: is no result of benchmarks.step, ops or layers")
     return result
 
 
 def main(result: Annotated[Path, typer.Argument(metavar="RESULT.json")]) -> None:
     """Writes a result's table into the README."""
     found = read(result)
-    rewrite(TARGETS[found["what"]], text(found))
+    rewrite(TARGETS[found["what"]], found["what"], text(found))
 
 
 if __name__ == "__main__":

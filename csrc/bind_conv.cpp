@@ -1,3 +1,8 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+
 #include "arrays.h"
 
 #include <climits>
@@ -42,7 +47,7 @@ ConvShape conv_shape(int N, int H, int W, const Array<const float>& w, py::handl
 struct ReadyWeights {
     py::array w;
     std::string name;
-    ConvPass pass;
+    Pass pass;
     ConvShape shape;  // of one sample
     py::array numbers;
 };
@@ -52,7 +57,7 @@ bool same(const ConvShape& a, const ConvShape& b) {
            a.sh == b.sh && a.sw == b.sw && a.top == b.top && a.left == b.left;
 }
 
-py::object make_ready(const Kernels& kernels, const std::string& name, ConvPass pass, py::handle w_given, py::handle image_hw,
+py::object make_ready(const Kernels& kernels, const std::string& name, Pass pass, py::handle w_given, py::handle image_hw,
                       py::handle stride, py::handle padding) {
     const In w = in(w_given, 4);
     const Pair hw = pair(image_hw);
@@ -78,7 +83,7 @@ struct Weights {
         w = in(ready ? py::handle(ready->w) : given, 4);
     }
     // for another implementation, pass or size the array serves
-    const float* numbers(const std::string& name, ConvPass pass, const ConvShape& shape) const {
+    const float* numbers(const std::string& name, Pass pass, const ConvShape& shape) const {
         const bool fits = ready && ready->name == name && ready->pass == pass && same(ready->shape, shape);
         return fits ? static_cast<const float*>(ready->numbers.data()) : nullptr;
     }
@@ -138,6 +143,19 @@ void conv2d_wgrad(const Kernels& kernels, const std::string& name, py::handle dy
     conv.wgrad(s, dy.data, x.data, dw.data);
 }
 
+// (products, transforms) of the convolution of an (N,H,W,I) image with a kernel (KH,KW,I,O)
+std::pair<double, double> conv_flops(const Kernels& kernels, const std::string& name, const std::string& op,
+                                     const std::array<int, 4>& image, const std::array<py::ssize_t, 4>& w, py::handle stride,
+                                     py::handle padding) {
+    const auto pass = std::find(std::begin(PASS_NAMES), std::end(PASS_NAMES), op);
+    require(pass != std::end(PASS_NAMES));
+    const ConvShape s = conv_shape(image[0], image[1], image[2], {nullptr, w.data(), 4, 0}, stride, padding);
+    require(image[3] == s.I);
+    const Flops flops = algorithm(kernels, name).flops(s, static_cast<Pass>(pass - PASS_NAMES));
+    require(flops.products >= 0);
+    return {flops.products, flops.transforms};
+}
+
 }  // namespace
 
 void bind_conv(Module& kernels) {
@@ -149,7 +167,10 @@ void bind_conv(Module& kernels) {
                                    py::handle padding) { return make_ready(k, name, FORWARD, w, hw, stride, padding); });
     kernels.def("ready_conv2d_dgrad", [](const Kernels& k, const std::string& name, py::handle w, py::handle hw, py::handle stride,
                                          py::handle padding) { return make_ready(k, name, DGRAD, w, hw, stride, padding); });
-    kernels.def("conv2d", &conv2d).def("conv2d_dgrad", &conv2d_dgrad).def("conv2d_wgrad", &conv2d_wgrad);
+    kernels.def("conv2d", &conv2d)
+        .def("conv2d_dgrad", &conv2d_dgrad)
+        .def("conv2d_wgrad", &conv2d_wgrad)
+        .def("conv_flops", &conv_flops);
 }
 
 }  // namespace minigan

@@ -100,7 +100,7 @@ inline int backward_from(int h, int i, int stride, int before, int size) {
 }
 
 // w's panels: taps one after the other, for the data gradient phase by phase and turned over
-inline size_t ready_numbers(const ConvShape& s, ConvPass pass) {
+inline size_t ready_numbers(const ConvShape& s, Pass pass) {
     const int K = pass == FORWARD ? s.I : s.O, columns = pass == FORWARD ? s.O : s.I;
     return (size_t)(columns + NR - 1) / NR * NR * s.KH * s.KW * K;
 }
@@ -115,7 +115,7 @@ inline int* taps_by_phase(const ConvShape& s) {
     return order;
 }
 
-void make_ready(const ConvShape& s, ConvPass pass, const float* w, float* ready) {
+void make_ready(const ConvShape& s, Pass pass, const float* w, float* ready) {
     const int taps = s.KH * s.KW, K = pass == FORWARD ? s.I : s.O, columns = pass == FORWARD ? s.O : s.I;
     const int* order = taps_by_phase(s);
     for_parts((columns + NR - 1) / NR * taps, [&](int part) {
@@ -128,7 +128,7 @@ void make_ready(const ConvShape& s, ConvPass pass, const float* w, float* ready)
     });
 }
 
-inline const float* made_ready(const ConvShape& s, ConvPass pass, const float* w) {
+inline const float* made_ready(const ConvShape& s, Pass pass, const float* w) {
     float* ready = scratch_take(ready_numbers(s, pass));
     make_ready(s, pass, w, ready);
     return ready;
@@ -261,4 +261,17 @@ void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
     });
 }
 
-constexpr Conv DIRECT_CONV = {{ready_numbers, make_ready}, direct_forward, direct_dgrad, direct_wgrad};
+// Pairs of an output pixel and a tap that meet data, of all samples
+inline double touched_taps(const ConvShape& s) {
+    int rows = 0, columns = 0;
+    for (int p = 0; p < s.P; p++)
+        for (int i = 0; i < s.KH; i++) rows += forward_from(p, i, s.sh, s.top, s.H) >= 0;
+    for (int q = 0; q < s.Q; q++)
+        for (int j = 0; j < s.KW; j++) columns += forward_from(q, j, s.sw, s.left, s.W) >= 0;
+    return (double)s.N * rows * columns;
+}
+
+// Of a batch below MR a tile spans several pixels and so multiplies some zeros as well, which is not counted.
+Flops direct_flops(const ConvShape& s, Pass) { return {2 * touched_taps(s) * s.I * s.O, 0}; }
+
+constexpr Conv DIRECT_CONV = {{ready_numbers, make_ready}, direct_forward, direct_dgrad, direct_wgrad, direct_flops};

@@ -218,12 +218,65 @@ void rows_inverse(const float* rows, size_t ld, vf* square) {
     }
 }
 
+// Additions and multiplications of the steps above as they are written, for one channel and all columns. A sign is none.
+struct Additions {
+    int rows, column[2], column_back, rows_back;  // `column` by Side
+};
+
+constexpr int additions_of(float factor) { return factor == 0 ? 0 : factor == 1 || factor == -1 ? 1 : 2; }  // of add_times
+
+template <int L, int HALF>
+constexpr int sum_additions(const float (&roots)[L], int k) {
+    int n = 0;
+    for (int j = 1; j <= Folded<L, HALF>::PAIRS; j++) n += additions_of(roots[j * k % L]);
+    return n;
+}
+template <int L, int HALF>
+constexpr int cosines_additions(int k) {
+    return sum_additions<L, HALF>(ROOTS<L>.cos, k) + Folded<L, HALF>::MIDDLE;
+}
+template <int L, int HALF>
+constexpr int sines_additions(int k) {
+    return sum_additions<L, HALF>(ROOTS<L>.sin, k);
+}
+
+// `transform`, and with REAL those of transform_to_real: the foldings, the sums, and what joins them
+template <int L, int IN, int OUT, bool REAL>
+constexpr int transform_additions() {
+    const int numbers = REAL ? 1 : 2;
+    int n = 2 * numbers * Folded<L, IN>::PAIRS + numbers * cosines_additions<L, IN>(0);
+    for (int m = 1; m <= (OUT < (L - 1) / 2 ? OUT : (L - 1) / 2); m++)
+        n += numbers * (cosines_additions<L, IN>(m) + sines_additions<L, IN>(m) + 2);
+    return 2 * OUT == L ? n + numbers * cosines_additions<L, IN>(L / 2) : n;
+}
+
+template <int L, int HALF>
+constexpr Additions count_additions() {
+    constexpr int S = SIDE<L, HALF>, FOLD = 2 * Folded<L, HALF>::PAIRS, INNER = (L - 1) / 2;
+    Additions a = {S * FOLD, {0, 0}, 0, S * (transform_additions<L, L / 2, HALF, true>() + S)};
+    for (int k = 0; k <= L / 2; k++) {
+        a.rows += S * (cosines_additions<L, HALF>(k) + (is_edge<L>(k) ? 0 : sines_additions<L, HALF>(k)));
+        int forward = is_edge<L>(k) ? FOLD : transform_additions<L, HALF, L / 2, false>();
+        if (is_edge<L>(k)) {
+            for (int m = 0; m <= L / 2; m++)
+                forward += cosines_additions<L, HALF>(m) + (is_edge<L>(m) ? 0 : sines_additions<L, HALF>(m));
+        }
+        const int complex_numbers = is_edge<L>(k) ? INNER : L;
+        a.column[LEFT] += forward + complex_numbers;
+        a.column[RIGHT] += forward + 2 * complex_numbers;
+        a.column_back += 2 * complex_numbers + (is_edge<L>(k) ? transform_additions<L, L / 2, HALF, true>()
+                                                              : transform_additions<L, L / 2, HALF, false>());
+    }
+    return a;
+}
+
 struct Dft {
     int length, half, side;
     void (*rows)(const vf* square, float* rows, size_t ld);
     void (*column[2])(int k, const float* rows, float* planes, size_t ld);  // by Side
     void (*column_back)(int k, const float* planes, size_t ld, float* rows);
     void (*rows_back)(const float* rows, size_t ld, vf* square);
+    Additions additions;
 
     int columns() const { return length / 2 + 1; }
     size_t row_numbers() const { return 2 * side * WIDTH; }  // per column
@@ -236,4 +289,5 @@ constexpr Dft DFT = {L,
                      rows_forward<L, HALF>,
                      {column_forward<L, HALF, LEFT>, column_forward<L, HALF, RIGHT>},
                      column_inverse<L, HALF>,
-                     rows_inverse<L, HALF>};
+                     rows_inverse<L, HALF>,
+                     count_additions<L, HALF>()};

@@ -314,12 +314,12 @@ inline void make_planes(const Plan& plan, const float* weight_rows, int panel, i
 }
 
 // The whole spectrum of the kernel, ready for many products: channel k of plane f of a panel at ((panel planes + f) depth + k) NR
-size_t fft_ready_numbers(const ConvShape& s, ConvPass pass) {
+size_t fft_ready_numbers(const ConvShape& s, Pass pass) {
     const Plan plan = make_plan(s, pass == DGRAD);
     return (size_t)(plan.inner.depth() + NR - 1) / NR * NR * plan.planes() * plan.outer.depth();
 }
 
-void make_fft_ready(const ConvShape& s, ConvPass pass, const float* w, float* ready) {
+void make_fft_ready(const ConvShape& s, Pass pass, const float* w, float* ready) {
     const Plan plan = make_plan(s, pass == DGRAD);
     const float* rows = transform_weight_rows(plan, w);
     const int K = plan.outer.depth(), columns = plan.taps().columns();
@@ -453,4 +453,24 @@ void fft_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
     }
 }
 
-constexpr Conv FFT_CONV = {{fft_ready_numbers, make_fft_ready}, fft_forward, fft_dgrad, fft_wgrad};
+// A product per plane of all tiles' channels; around it the transforms of both images, tile by tile, and of the kernel, whose
+// columns are made anew for every piece of the batch (on their way back its rows too, which are then added to dw).
+Flops fft_flops(const ConvShape& s, Pass pass) {
+    if (!fft_takes(s)) return {-1, 0};
+    const Plan plan = make_plan(s, pass == DGRAD);
+    const Additions outers = plan.outers().additions, inners = plan.inners().additions, taps = plan.taps().additions;
+    const double tiles = (double)s.N * plan.tiles(), K = plan.outer.depth(), N = plan.inner.depth();
+    const int pieces = pieces_of(plan, s.N).pieces;
+    double transforms = tiles * K * (outers.rows + outers.column[LEFT]);
+    if (pass == WGRAD) {
+        const double channels = plan.outer.sh * plan.outer.sw * plan.outer.channels;
+        transforms += tiles * N * (inners.rows + inners.column[RIGHT]);
+        transforms += pieces * N * (K * taps.column_back + channels * taps.rows_back + s.KH * s.KW * s.I);
+    } else {
+        transforms += tiles * N * (inners.column_back + inners.rows_back);
+        transforms += K * N * (taps.rows + pieces * taps.column[RIGHT]);
+    }
+    return {2 * plan.planes() * tiles * K * N, transforms};
+}
+
+constexpr Conv FFT_CONV = {{fft_ready_numbers, make_fft_ready}, fft_forward, fft_dgrad, fft_wgrad, fft_flops};

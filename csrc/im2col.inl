@@ -61,4 +61,10 @@ void im2col_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
     linear_wgrad(dy, columns, dw, s.N * pixels, K, s.O);
 }
 
-constexpr Conv IM2COL_CONV = {{[](const ConvShape&, ConvPass) -> size_t { return 0; }, nullptr}, im2col_forward, im2col_dgrad, im2col_wgrad};
+// All entries of the windows, padding too; the data gradient adds the windows up.
+Flops im2col_flops(const ConvShape& s, Pass pass) {
+    return {2.0 * s.N * s.P * s.Q * s.KH * s.KW * s.I * s.O, pass == DGRAD ? touched_taps(s) * s.I : 0};
+}
+
+constexpr Conv IM2COL_CONV = {{[](const ConvShape&, Pass) -> size_t { return 0; }, nullptr},
+                             im2col_forward, im2col_dgrad, im2col_wgrad, im2col_flops};

@@ -69,12 +69,19 @@ struct ConvShape {
 enum ConvAlgorithm { DIRECT, IM2COL, FFT, CONV_ALGORITHMS };
 constexpr const char* CONV_NAMES[CONV_ALGORITHMS] = {"direct", "im2col", "fft"};
 
-// A kernel as an implementation reads it, packed or transformed: made once where w stays (sampling), else in every call.
-enum ConvPass { FORWARD, DGRAD, CONV_PASSES };
+// What an implementation really does, in additions and multiplications: those of its matrix products, padded channels
+// included, and those of the transforms around them. Bias and activation are not counted.
+enum Pass { FORWARD, DGRAD, WGRAD, PASSES };
+constexpr const char* PASS_NAMES[PASSES] = {"conv2d", "conv2d_dgrad", "conv2d_wgrad"};
 
+struct Flops {
+    double products, transforms;
+};
+
+// A kernel as an implementation reads it, packed or transformed: made once where w stays (sampling), else in every call.
 struct Ready {
-    size_t (*numbers)(const ConvShape& shape, ConvPass pass);  // how many it takes; 0: w is read as it is
-    void (*make)(const ConvShape& shape, ConvPass pass, const float* w, float* ready);
+    size_t (*numbers)(const ConvShape& shape, Pass pass);  // how many it takes; 0: w is read as it is
+    void (*make)(const ConvShape& shape, Pass pass, const float* w, float* ready);
 };
 
 struct Conv {
@@ -83,6 +90,7 @@ struct Conv {
     void (*forward)(const ConvShape& shape, const float* x, const float* w, const float* ready, const float* b, float* y, Act act);
     void (*dgrad)(const ConvShape& shape, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act);
     void (*wgrad)(const ConvShape& shape, const float* dy, const float* x, float* dw);  // adds into dw
+    Flops (*flops)(const ConvShape& shape, Pass pass);  // products < 0: it cannot serve this shape
 };
 
 // (groups, rows, C): statistics by group and channel, or, `joint`, by group

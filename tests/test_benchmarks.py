@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from processes import PYTHON, environment
 
+from minigan.backends import load, proxies
 from minigan.errors import MiniganError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
 
-from benchmarks import measure, table, works  # noqa: E402
+from benchmarks import measure, step, table, works  # noqa: E402
+from benchmarks.layers import merged, taken_apart  # noqa: E402
+from benchmarks.minigan_layers import Apart  # noqa: E402
 from benchmarks.ops import rates  # noqa: E402
 from benchmarks.step import variants  # noqa: E402
 
@@ -51,6 +54,52 @@ def test_sides_take_turns_and_every_other_round_runs_backwards(monkeypatch: pyte
     assert blocks == {"a": [[1.0] * 2] * 3, "b": [[1.0] * 3] * 3} and len(ticks) == 3
 
 
+def test_a_side_far_behind_takes_part_in_few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "PAUSE_S", 0)
+    seconds = {"eager": 0.5, "fused": 0.2, "bf16": 1.01, "compile": 0.99}
+    assert measure.far_behind(seconds, ["eager", "fused"]) == ["bf16"]
+    assert measure.far_behind(seconds, []) == []
+
+    seen: list[tuple[str, int]] = []
+
+    def side(name: str) -> Any:
+        return lambda n: seen.append((name, n)) or [float(len(seen))] * n
+
+    blocks = measure.interleave({"a": side("a"), "b": side("b")}, {"a": 4, "b": 9}, 7, lambda: None, ["b"])
+    assert [n for name, n in seen if name == "a"] == [4] * 7
+    assert [bool(block) for block in blocks["b"]] == [True, False, False, True, False, False, True]
+    assert [n for name, n in seen if name == "b"] == [measure.FEWEST] * measure.FEW_ROUNDS
+    assert measure.summary(blocks["b"])["calls"] == 6
+    rounds = [blocks["b"][i][0] / blocks["a"][i][0] for i in (0, 3, 6)]  # the quartiles are those of shared rounds
+    assert measure.ratio(blocks["b"], blocks["a"])["q1"] == pytest.approx((sorted(rounds)[0] + sorted(rounds)[1]) / 2)
+
+
+class FakeWorker:
+    """Answers as a worker would whose calls take 0.1 s, and 4 s in bf16."""
+
+    def __init__(self, side: str, settings: dict[str, Any], python: str = ""):
+        self.seconds = 4.0 if settings.get("bf16") else 0.1
+
+    def ask(self, what: str, given: Any) -> Any:
+        return {"seconds": self.seconds, "parameters": [1, 2]} if what == "prepare" else [self.seconds] * given
+
+    def __enter__(self) -> "FakeWorker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_the_result_names_who_sat_rounds_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "PAUSE_S", 0)
+    monkeypatch.setattr(step, "Worker", FakeWorker)
+    row = step.measured(works.STEPS[0], "cpp", 1, 20, "python", lambda **_: None)
+    assert row["rounds_if_fewer"] == {"fused Adam + bf16": 3, "channels-last + fused Adam + bf16": 3}
+    assert {v["calls"] for v in row["pytorch_bf16"]["variants"].values()} == {6}
+    assert {v["calls"] for v in row["pytorch"]["variants"].values()} == {40} == {row["minigan"]["calls"]}
+    assert (row["pytorch_bf16"]["ratio"], row["pytorch"]["ratio"]) == (40.0, 1.0)
+
+
 def test_a_block_lasts_about_as_long_for_slow_and_fast_work() -> None:
     assert [measure.calls_per_block(s) for s in (1e-6, 0.01, 0.05, 2.0)] == [200, 20, 4, 2]
 
@@ -67,6 +116,33 @@ def test_rates_count_direct_and_done_work_apart() -> None:
         "gflop_per_s": 8.0, "done_gflop_per_s": 6.0, "gb_per_s": 4.0, "peak_share": 0.5, "done_peak_share": 0.375,
     }  # fmt: skip
     assert rates({"flops": 1, "done_flops": 1, "bytes": 1}, 1.0, None)["peak_share"] is None
+
+
+def test_a_take_sums_the_calls_of_each_of_the_last_steps() -> None:
+    timed = proxies.Timed(load("numpy"))
+    apart = Apart(timed, lambda: None)
+    args = (2, 3), (3, 4), None
+    for _ in range(3):
+        apart()
+    timed.calls["g.0", "forward", "linear", args[:2]] = proxies.Calls(args, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    timed.calls["g.0", "backward", "activation_backward", ((2, 4), (2, 4))] = proxies.Calls(
+        ((2, 4), (2, 4), None), [1.0] * 3
+    )
+    (row,) = apart.take(2)  # the activation is none and so does nothing
+    assert (row["layer"], row["pass"], row["op"], row["calls"], row["seconds"]) == (
+        "g.0", "forward", "linear", 2, [7.0, 11.0],
+    )  # fmt: skip
+    assert (row["flops"], row["bytes"]) == (2 * 2 * 2 * 3 * 4, 2 * 4 * (6 + 12 + 8))
+    assert apart.take(2) == [] and apart.steps == 0
+
+
+def test_rounds_are_joined_and_what_is_left_is_a_row() -> None:
+    cost = {"calls": 1, "flops": 4_000_000_000, "done_flops": 2_000_000_000, "bytes": 1, "implementation": ""}
+    place = {"layer": "g.0", "pass": "forward", "op": "linear", "shapes": [[2, 3]]}
+    takes = [[place | cost | {"seconds": [1.0, 2.0]}], [place | cost | {"seconds": [6.0]}]]
+    row, outside = taken_apart(merged(takes), 5.0, 4.0)
+    assert (row["median_s"], row["share"], row["gflop_per_s"], row["done_peak_share"]) == (2.0, 0.4, 2.0, 0.25)
+    assert (outside["layer"], outside["median_s"], outside["share"]) == ("outside ops", 3.0, 0.6)
 
 
 def summary(ms: float) -> dict[str, float]:
@@ -102,29 +178,47 @@ def test_the_table_of_ops_has_rates_and_shares(result: dict[str, Any]) -> None:
     assert "measured peak 400 GFLOP/s" in lines[-1]
 
 
+def test_the_table_names_what_was_measured_in_fewer_rounds(result: dict[str, Any]) -> None:
+    result["rows"][0]["rounds_if_fewer"] = {"fused Adam + bf16": 3}
+    assert "one step: far behind PyTorch's best float32" in table.text(result).splitlines()[-1]
+    assert "fewer rounds: fused Adam + bf16 (3)." in table.text(result).splitlines()[-1]
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(0.1234, "123"), (0.01234, "12.3"), (0.001234, "1.23"), (4e-5, "0.04")])
 def test_milliseconds_have_three_digits(seconds: float, words: str) -> None:
     assert table.milliseconds(seconds) == words
 
 
+MARK = table.BEGIN.format("step")
+
+
+@pytest.mark.parametrize(("what", "path"), table.TARGETS.items())
+def test_a_table_has_its_place(what: str, path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text())
+    table.rewrite(copy, what, "| new |")
+    assert f"{table.BEGIN.format(what)}\n| new |\n{table.END}" in copy.read_text()
+
+
 def test_the_readme_changes_between_the_marks_alone(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    around = f"before\n{table.BEGIN}\n{{}}\n{table.END}\nafter, with {table.END} again\n"
+    other = f"{table.BEGIN.format('ops')}\nanother table\n{table.END}\n"
+    around = f"{other}before\n{MARK}\n{{}}\n{table.END}\nafter, with {table.END} again\n"
     readme.write_text(around.format("the old\ntable"))
-    table.rewrite(readme, "| new |")
+    table.rewrite(readme, "step", "| new |")
     assert readme.read_text() == around.format("| new |")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", table.BEGIN, f"{table.END} {table.BEGIN}", f"{table.BEGIN} {table.BEGIN} {table.END}"],
+    ["", MARK, f"{table.END} {MARK}", f"{MARK} {MARK} {table.END}"],
     ids=["none", "no end", "turned", "two"],
 )
 def test_a_readme_without_the_marks_is_left_alone(tmp_path: Path, text: str) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(text)
     with pytest.raises(MiniganError, match="expected one"):
-        table.rewrite(readme, "| new |")
+        table.rewrite(readme, "step", "| new |")
     assert readme.read_text() == text
 
 
@@ -161,6 +255,34 @@ def test_a_short_run_without_pytorch(tmp_path: Path) -> None:
     assert row["parameters"] == [100 * 256 + 256 + 256 * 784 + 784, 784 * 256 + 256 + 256 + 1]
     assert 0 < row["minigan"]["min_s"] <= row["minigan"]["median_s"] and row["minigan"]["calls"] >= 2
     assert "| MLP GAN batch 128 one step |" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "backend"), [("mlp", "numpy"), ("dcgan", "cpp")])
+def test_a_step_taken_apart_adds_up(tmp_path: Path, name: str, backend: str) -> None:
+    if backend == "cpp":
+        pytest.importorskip("minigan._cpp")
+    done = run(tmp_path, "benchmarks.layers", "--only", name, "--backend", backend, "--rounds", "1", "--out", "r.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "r.json").read_text())
+    (work,) = found["rows"]
+    *ops, outside = work["rows"]
+    assert outside["layer"] == "outside ops" and outside["calls"] == 0
+    assert sum(row["median_s"] for row in work["rows"]) == pytest.approx(work["apart"]["median_s"])
+    assert sum(row["share"] for row in work["rows"]) == pytest.approx(1)
+    assert work["whole"]["min_s"] > 0 and all(row["median_s"] > 0 and row["gb_per_s"] > 0 for row in ops)
+    by = {(row["layer"], row["pass"], row["op"]): row for row in ops}
+    assert len(by) == len(ops) - 2  # the optimizers' two segments
+    if name == "mlp":  # D sees 784 pixels of 128 images three times, learns twice, and asks once for their gradient
+        for which, op, calls in [
+            ("forward", "linear", 3), ("backward", "linear_wgrad", 2), ("backward", "linear_dgrad", 1),
+        ]:  # fmt: skip
+            row = by["d.1", which, op]
+            assert (row["calls"], row["flops"]) == (calls, calls * 2 * 128 * 784 * 256) and row["implementation"] == ""
+    else:
+        row = by["g.3", "forward", "conv2d_dgrad"]
+        assert row["implementation"] == "fft" and row["calls"] == 2 and row["done_flops"] < 0.2 * row["flops"]
+        assert by["d.0", "forward", "conv2d"]["implementation"] == "im2col"
+    assert "| outside ops |" in done.stdout and f"**{work['name']}**" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 Same signatures, same meaning: backends/oracle says what each one computes, in families of the same names. The kernels
 live in csrc/, once per instruction set: MINIGAN_ISA forces one, MINIGAN_NUM_THREADS sets the threads; both are read
 when this package is imported. Results are the same bits for any number of threads. What arguments must be is said by
-backends/checks, in a ShapeError.
+backends/checks, in a ShapeError. Beside the oracle's functions, `work_of` tells what a convolution really does.
 """
 
 from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare
@@ -54,6 +54,7 @@ from minigan.backends.cpp.pointwise import (
     sum_squares,
 )
 from minigan.backends.cpp.random import dropout, dropout_backward
+from minigan.backends.cpp.work import work_of as work_of
 
 NAME = "cpp"
 
