@@ -11,11 +11,11 @@ from cpp_isas import BACKENDS, ISAS
 from gan_shapes import GAN_SHAPES
 
 from minigan.backends import oracle, plan
+from minigan.backends.bounds import INEXACT_BOUND
 
 NORMS = ("batchnorm", "batchnorm_running", "layernorm", "instancenorm")
 MANY = {"linear", "linear_dgrad", "linear_wgrad", *plan.OPS, *NORMS, *(f"{norm}_backward" for norm in NORMS)}
 QUICK, WHOLE = 20, 150  # seeds, each on integers and on real data
-INEXACT = 2e-6
 every_isa = pytest.mark.parametrize("isa", ISAS)
 
 
@@ -79,7 +79,7 @@ def test_fft_is_within_its_bound(row: Any, forced: str, isa: str) -> None:
             > plan.FFT_STRIDE
         ):
             continue
-        compare(BACKENDS[isa], row, seed, np.float32, False, inexact=INEXACT)
+        compare(BACKENDS[isa], row, seed, np.float32, False, inexact=True)
         served += 1
     assert served > QUICK
 
@@ -116,7 +116,7 @@ def test_layers_of_known_gans(name: str) -> None:
                 place = f"{name}, N {n}, {isa}, {op} by {chosen}"
                 if chosen in plan.INEXACT:
                     error = np.linalg.norm(numbers - want[op]) / np.linalg.norm(want[op])
-                    assert error <= INEXACT, f"{place}: relative error {error:.2e}"
+                    assert error <= INEXACT_BOUND, f"{place}: relative error {error:.2e}"
                 else:
                     assert np.array_equal(numbers, want[op]), place
 

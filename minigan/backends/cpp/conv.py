@@ -3,7 +3,7 @@
 from minigan.backends import checks
 from minigan.backends.cpp.table import kernels, run
 from minigan.backends.plan import choose
-from minigan.models.shapes import Act, Array, Pads, Pair
+from minigan.models.shapes import Act, Array, Pads, Pair, Shape
 
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
@@ -12,7 +12,7 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
 
 
 def _conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None) -> Array:
-    return kernels.conv2d(choose("conv2d", x.shape, w.shape, stride), x, w, b, stride, padding, act)
+    return kernels.conv2d(chosen("conv2d", x.shape, w.shape, stride), x, w, b, stride, padding, act)
 
 
 def conv2d_dgrad(
@@ -25,7 +25,7 @@ def conv2d_dgrad(
 def _conv2d_dgrad(
     dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None
 ) -> Array:
-    name = choose("conv2d_dgrad", dy.shape, w.shape, stride)
+    name = chosen("conv2d_dgrad", dy.shape, w.shape, stride)
     return kernels.conv2d_dgrad(name, dy, w, b, stride, padding, out_hw, act)
 
 
@@ -35,10 +35,15 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
 
 
 def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
-    name = choose("conv2d_wgrad", x.shape, dw.shape, stride)
+    name = chosen("conv2d_wgrad", x.shape, dw.shape, stride)
     kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
 
 
 def bias_grad(dy: Array, db: Array) -> None:
     """dy (...,C); adds its sum over all axes but the last into db (C,)."""
     run(kernels.bias_grad, checks.bias_grad, dy, db)
+
+
+def chosen(op: str, image: Shape, w: Shape, stride: Pair) -> str:
+    """The implementation that serves such a call: the plan's."""
+    return choose(op, image, w, stride)
