@@ -21,7 +21,7 @@ from minigan.models.shapes import Act, Array
 Args = tuple[Any, ...]
 Outputs = list[Array]
 NORM_BOUND = 1e-6  # of normalisations: relative 2-norm, float32; as many u in float64
-INEXACT_BOUND = 2e-6  # of an implementation that reorders its sums (fft): 2-norm, relative to that of sum|terms|
+INEXACT_BOUND = 2e-6  # of an implementation that reorders its sums (fft): relative 2-norm, float32
 
 
 class Call(NamedTuple):
@@ -76,9 +76,9 @@ def wide(op: str, args: Args, dtype: Any) -> Args:
     return _mapped(args, lambda a: a.astype(np.float64), number, lambda act: Act(act.kind, number(act.slope)))
 
 
-def _terms(call: Call) -> Outputs:
-    """sum|terms| of every output: the reference on absolute values, before the activation."""
-    args = _mapped(wide(call.op, call.args, call.dtype), np.abs, abs, lambda act: None)
+def _terms(call: Call, of: Any = np.abs) -> Outputs:
+    """sum|terms| of every output, or the sum of another function `of` terms: the reference before the activation."""
+    args = _mapped(wide(call.op, call.args, call.dtype), of, of, lambda act: None)
     return run(call.reference, call.op, args)
 
 
@@ -164,9 +164,17 @@ def _whole(call: Call) -> Outputs:
 
 
 def _inexact(call: Call) -> Outputs:
-    factor, own = _epilogue(call)
-    bound = factor * INEXACT_BOUND
-    return [np.asarray(bound * np.linalg.norm(a) + np.linalg.norm(e)) for a, e in zip(_terms(call), own, strict=True)]
+    """Relative to the 2-norm of the output or, where terms cancel, to that of sqrt(sum terms^2), which terms of random
+    signs come to. db of a weight gradient is a plain sum, whatever computes dw."""
+    (factor, own), squares = _epilogue(call), _terms(call, np.square)
+    allowed = []
+    for want, a, e in zip(call.want, squares, own, strict=True):
+        size = max(np.linalg.norm(want), np.sqrt(a.sum()))
+        allowed.append(np.asarray(factor * INEXACT_BOUND * size + np.linalg.norm(e)))
+    plain = BOUNDS[call.op].allowed
+    if len(allowed) > 1 and plain:
+        allowed[1] = np.asarray(np.linalg.norm(plain(call)[1]))
+    return allowed
 
 
 SAME = Check(True, None)

@@ -38,9 +38,9 @@ class Checked:
     """Runs every op, then the oracle's op of that name on copies of the same arguments in float64, and holds what was
     returned and what was written in place against the bound of bounds.py. The results themselves are not touched.
 
-    Raises Breach naming net, layer, pass, op, output and element at the first number beyond its bound. Calls with a
-    NaN or infinity among their arguments have no bound; they must be equal where bounds.py says so, else they are let
-    through: those numbers are the finite flag's to report.
+    Raises Breach naming net, layer, pass, op, output and element at the first number beyond its bound, and at an
+    argument that was written to and is not the op's to write. Calls with a NaN or infinity among their arguments have
+    no bound; unless equality is asked for they are let through: those numbers are the finite flag's to report.
     """
 
     def __init__(self, ops: Any, oracle: Any, ledger: Ledger | None = None, where: str = ""):
@@ -63,10 +63,19 @@ class Checked:
         def checked(*args: Any) -> Any:
             before = tuple(np.array(self._ops.to_numpy(a)) if hasattr(a, "dtype") else a for a in args)
             out = op(*args)
+            self._hold_inputs(key, before, args)
             self._hold(key, before, bounds.outputs(self._ops, key, args, out))
             return out
 
         return checked
+
+    def _hold_inputs(self, op: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
+        for i in set(range(len(before))) - set(bounds.writes(op)):
+            a = before[i]
+            if isinstance(a, np.ndarray) and a.tobytes() != self._ops.to_numpy(after[i]).tobytes():
+                raise Breach(
+                    f"{self._place()}: {op} changed its argument {i} of shape {a.shape}, which is not its to write"
+                )
 
     def _hold(self, op: str, args: tuple[Any, ...], got: bounds.Outputs) -> None:
         implementation = _implementation(self._ops, op, args)
@@ -104,7 +113,7 @@ class _Worst(NamedTuple):
 
 
 def _worst(i: int, got: Any, want: Any, limit: Any, whole: bool) -> _Worst:
-    output = f"output {i} of shape {got.shape}"
+    output = f"output {i} {got.shape}"
     if got.shape != want.shape:
         return _Worst(np.inf, np.inf, None, f"{output} has the shape {want.shape} on the oracle")
     share = bounds.share(got, want, limit, whole)
@@ -116,8 +125,9 @@ def _worst(i: int, got: Any, want: Any, limit: Any, whole: bool) -> _Worst:
         error = float(np.linalg.norm(difference))
         return _Worst(float(share), error, bound, f"{output} is off by {error:.3g} (2-norm), {rule}")
     error = float(abs(difference[at]))
-    pair = f"is {got[at]:.9g}, the oracle's {want[at]:.9g}: off by {error:.3g}, {rule}"
-    return _Worst(float(share[at]), error, bound, f"{output} {pair} (element {list(map(int, at))})")
+    element = f" at {list(map(int, at))}" if at else ""
+    pair = f"{got[at]:.9g}{element}, expected {want[at]:.9g}: off by {error:.3g}, {rule}"
+    return _Worst(float(share[at]), error, bound, f"{output} is {pair}")
 
 
 def _given(args: tuple[Any, ...]) -> str:
