@@ -164,17 +164,12 @@ def _whole(call: Call) -> Outputs:
 
 
 def _inexact(call: Call) -> Outputs:
-    """Relative to the 2-norm of the output or, where terms cancel, to that of sqrt(sum terms^2), which terms of random
-    signs come to. db of a weight gradient is a plain sum, whatever computes dw."""
+    """Relative to the 2-norm of the output or, where terms cancel, to that of sqrt(sum terms^2), which is what terms of
+    random signs come to."""
     (factor, own), squares = _epilogue(call), _terms(call, np.square)
-    allowed = []
-    for want, a, e in zip(call.want, squares, own, strict=True):
-        size = max(np.linalg.norm(want), np.sqrt(a.sum()))
-        allowed.append(np.asarray(factor * INEXACT_BOUND * size + np.linalg.norm(e)))
-    plain = BOUNDS[call.op].allowed
-    if len(allowed) > 1 and plain:
-        allowed[1] = np.asarray(np.linalg.norm(plain(call)[1]))
-    return allowed
+    sizes = [max(np.linalg.norm(want), np.sqrt(a.sum())) for want, a in zip(call.want, squares, strict=True)]
+    bound = factor * INEXACT_BOUND
+    return [np.asarray(bound * size + np.linalg.norm(e)) for size, e in zip(sizes, own, strict=True)]
 
 
 SAME = Check(True, None)
