@@ -104,12 +104,14 @@ def test_an_input_that_changes_is_seen() -> None:
         Checked(Broken("scale", wrong), oracle).scale(np.ones(3, np.float32), 2.0)
 
 
-def test_outputs_that_lack_or_have_another_shape_are_seen() -> None:
+def test_outputs_that_lack_or_have_another_shape_or_type_are_seen() -> None:
     x = np.ones((2, 3), np.float32)
     with pytest.raises(Breach, match=r"split gave 1 outputs, the oracle 2"):
         Checked(Broken("split", lambda op, *args: op(*args)[0]), oracle).split(x, 1)
-    with pytest.raises(Breach, match=r"output 0 \(3, 2\) has the shape \(2, 3\) on the oracle"):
+    with pytest.raises(Breach, match=r"output 0 \(3, 2\) is float32, expected \(2, 3\) of float32"):
         Checked(Broken("mul", lambda op, *args: op(*args).T), oracle).mul(x, x)
+    with pytest.raises(Breach, match=r"output 0 \(2, 3\) is float64, expected \(2, 3\) of float32"):
+        Checked(Broken("mul", lambda op, *args: op(*args).astype(float)), oracle).mul(x, x)
 
 
 @every_backend

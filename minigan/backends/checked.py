@@ -82,8 +82,8 @@ class Checked:
         check = bounds.INEXACT if implementation in plan.INEXACT else bounds.bound(op, args)
         if check.allowed and not all(np.isfinite(a).all() for a in args if isinstance(a, np.ndarray)):
             return
+        dtype = next(a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f")
         with np.errstate(all="ignore"):
-            dtype = next(a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f")
             call = bounds.call(self._oracle, op, args, dtype)
             allowed = check.allowed(call) if check.allowed else [None] * len(got)
         name = f"{op} ({implementation})" if implementation else op
@@ -92,7 +92,7 @@ class Checked:
         if len(got) != len(call.want):
             raise Breach(f"{self._place()}: {name} gave {len(got)} outputs, the oracle {len(call.want)}")
         for i, (g, w, limit) in enumerate(zip(got, call.want, allowed, strict=True)):
-            worst = _worst(i, g, w, limit, check.whole)
+            worst = _worst(i, g, w, limit, check.whole, dtype)
             if worst.share > row.share or not row.where:
                 row.share, row.error, row.bound = worst.share, worst.error, worst.bound
                 row.where = f"{self._place()}, step {self._ledger.step}"
@@ -112,10 +112,10 @@ class _Worst(NamedTuple):
     words: str
 
 
-def _worst(i: int, got: Any, want: Any, limit: Any, whole: bool) -> _Worst:
+def _worst(i: int, got: Any, want: Any, limit: Any, whole: bool, dtype: Any) -> _Worst:
     output = f"output {i} {got.shape}"
-    if got.shape != want.shape:
-        return _Worst(np.inf, np.inf, None, f"{output} has the shape {want.shape} on the oracle")
+    if (got.shape, got.dtype) != (want.shape, dtype):
+        return _Worst(np.inf, np.inf, None, f"{output} is {got.dtype}, expected {want.shape} of {dtype}")
     share = bounds.share(got, want, limit, whole)
     at = np.unravel_index(int(share.argmax()), share.shape)
     bound = None if limit is None else float(np.broadcast_to(limit, share.shape)[at])
