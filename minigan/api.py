@@ -16,13 +16,15 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     reporter: trainer.Reporter | None = None,
+    verify: int = 0,
 ) -> Run:
     """Trains a configuration (or a preset by name) into the folder `out`, a new one under runs/ by default.
 
-    Returns the run, ready to draw from. With `resume` the run in `out` goes on. Ctrl-C and SIGTERM finish the step,
-    save and return. Raises ConfigError, DataError, BackendError, CheckpointError before anything is written.
+    Returns the run, ready to draw from. With `resume` the run in `out` goes on; with `verify` every so many steps' ops
+    are checked on the oracle. Ctrl-C and SIGTERM finish the step, save and return. Raises ConfigError, DataError,
+    BackendError, CheckpointError before anything is written.
     """
     config = configs.load(config) if isinstance(config, str) else config
     folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
-    path, _ = trainer.train(config, folder, resume, reporter)
+    path, _ = trainer.train(config, folder, resume, reporter, verify)
     return load(path, config.train.backend)

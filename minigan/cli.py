@@ -49,13 +49,14 @@ Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the sa
 
 def main() -> NoReturn:
     """`minigan` and `python -m minigan`."""
+    from minigan.backends.checked import Breach
     from minigan.backends.proxies import NotFinite
 
     if sys.stdout is None:  # closed by the shell
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         status = app(sys.argv[1:] or ["--help"], prog_name="minigan", standalone_mode=False)
-    except NotFinite as e:
+    except (Breach, NotFinite) as e:
         _fail(str(e), 1)
     except MiniganError as e:
         _fail(str(e), 2)
@@ -106,6 +107,7 @@ def train(
     steps: Annotated[int | None, typer.Option(metavar="N", help="Total steps, resumed ones included.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Samples per batch.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="A run is a function of its seed.", min=0)] = None,
+    verify: Annotated[int | None, typer.Option(metavar="N", help="Check every N-th step on the oracle.", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
@@ -140,7 +142,7 @@ def train(
     if dry_run:
         _show_preview(preview.preview(config))
         return
-    folder, done = trainer.train(config, out, resume, reporter(out_console))
+    folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
         raise typer.Exit(INTERRUPTED)

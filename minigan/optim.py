@@ -53,6 +53,7 @@ class Optimizer:
 
     def guard(self, ops: Any, loss: Array, clock: Array) -> Array:
         """The gradient's squared norm over all nets, 0-d, unclipped; sets finite flag and clip factor in `clock`."""
+        self.nets[0].announce("update")
         norm2 = ops.sum_squares(self.nets[0].dp)
         for net in self.nets[1:]:
             norm2 = ops.axpby(1.0, norm2, 1.0, ops.sum_squares(net.dp))

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from compare import Args
 from draws import Draw
 
+from minigan.backends.bounds import Args
 from minigan.backends.clock import EMA
 
 

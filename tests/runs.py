@@ -9,7 +9,7 @@ import numpy as np
 from minigan import config as configs
 from minigan.config import Config
 from minigan.training import checkpoint, log
-from minigan.training.trainer import train
+from minigan.training.trainer import Silent, train
 
 # every state a run can have: dropout, batchnorm, momentum slabs, EMA, a schedule, two D steps, a partial last batch
 SMALL = (
@@ -32,6 +32,16 @@ SMALL = (
     "g.horizon=150",
     "d.rule=rmsprop",
 )
+
+
+class Notes(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def small(*overrides: str) -> Config:

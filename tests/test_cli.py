@@ -20,8 +20,10 @@ from processes import PYTHON, environment
 from runs import SMALL, run
 
 from minigan import __version__, cli
-from minigan.training import checkpoint
+from minigan.backends import oracle
+from minigan.training import checkpoint, trainer
 
+VERIFIED = "verified on the oracle"
 TINY = [part for text in SMALL for part in ("--set", text)]
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -342,3 +344,31 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path, number: int) -> None:
     assert "minigan train --resume --out run" in out, out
     last = json.loads(log.read_text().splitlines()[-1])["step"]
     assert last <= checkpoint.load(checkpoint.resolve(tmp_path / "run")).step
+
+
+def test_verify_prints_what_it_checked(minigan: Callable[..., Result]) -> None:
+    done = minigan("train", "digits", "--steps", "11", "--backend", "numpy", "--verify", "5")
+    assert done.status == 0 and f"{VERIFIED}: 228 calls of 14 ops in 3 steps; the worst of each" in done.out, done.err
+    assert [line.split()[0] for line in done.out.splitlines()].count("linear_wgrad") == 1
+    for given in ("0", "-3", "x"):
+        wrong = minigan("train", *TINY, "--steps", "2", "--verify", given)
+        assert wrong.status == 2 and wrong.err.count("\n") == 1 and "--verify" in wrong.err
+
+
+def test_a_wrong_kernel_ends_a_verified_run_in_one_line(
+    minigan: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Broken:
+        """The oracle, but that its dense layer forgets the bias."""
+
+        def __getattr__(self, key: str) -> object:
+            return getattr(oracle, key)
+
+        def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, act: object = None) -> np.ndarray:
+            return oracle.linear(x, w, b + np.float32(1), act)
+
+    monkeypatch.setattr(trainer, "open_backend", lambda *given: (Broken(), "backend numpy"))
+    result = minigan("train", "digits", "--steps", "2", "--backend", "numpy", "--verify", "1", "--out", "run")
+    assert result.status == 1 and result.err.count("\n") == 1 and "Traceback" not in result.err
+    assert result.err.startswith("minigan: stopped at step 1: g.0, forward: linear, output 0 (64, "), result.err
+    assert VERIFIED in result.out and tree(tmp_path / "run" / "checkpoints") == []

@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "models": _MODELS,
     "backends.clock": "",
     "backends.costs": "models.shapes",
+    "backends.bounds": "models.shapes backends.checks",
+    "backends.checked": "errors backends.bounds backends.plan",
     "backends.proxies": "errors models.shapes backends.costs",
     "backends.plan": "errors models.shapes",
     "backends.checks": "errors models.shapes backends.clock backends.checks",

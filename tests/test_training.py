@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same, run, small, state, timeless
+from runs import Notes, assert_same, run, small, state, timeless
 
 import minigan
 from minigan import config as configs
@@ -104,16 +104,6 @@ def test_old_checkpoints_are_pruned(tmp_path: Path) -> None:
     out = run(tmp_path / "run", "train.steps=10", "train.checkpoint_every=2", "train.keep=3")
     names = sorted(p.name for p in (out / "checkpoints").iterdir())
     assert names == [f"step-{k:08d}.safetensors" for k in (6, 8, 10)]
-
-
-class Notes(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def test_wall_time_ends_a_run(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ class Net:
         if mode not in MODES:
             raise ShapeError(f"mode {mode!r} is unknown; known: {', '.join(MODES)}")
         expect(f"the input of {self.name}", x, None, *self.in_shape)
-        self._announce("forward")
+        self.announce("forward")
         return self.root.forward(x, How(mode, self.clock, call))
 
     def prepare(self, n: int) -> None:
@@ -278,10 +278,11 @@ class Net:
         """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw."""
         if isinstance(self.root, Layer):
             expect(f"dy of {self.name}", dy, None, *self.out_shape)
-        self._announce("backward")
+        self.announce("backward")
         return self.root.backward(dy, ctx, need_dx, need_dw)
 
-    def _announce(self, which: str) -> None:
+    def announce(self, which: str) -> None:
+        """Which pass begins: forward, backward, update."""
         if hasattr(self.ops, "announce"):  # a proxy, which reports by pass; a bare backend does not care
             self.ops.announce(which)
 

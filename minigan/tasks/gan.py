@@ -120,10 +120,15 @@ class GAN:
         """Whether a loss or gradient was not finite (the weights were not touched since)."""
         return bool(self.ops.to_numpy(self.clock.array)[BAD] != 0)
 
-    def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
-        """The sub-step that failed again on `ops` (a proxy that looks for NaN), without updating any weight."""
+    def use(self, ops: Any) -> None:
+        """Runs on `ops` from now on: a backend, or a proxy around it."""
+        self.ops = ops
         for net in self.nets.values():
             net.use(ops)
+
+    def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
+        """The sub-step that failed again on `ops` (a proxy that looks for NaN), without updating any weight."""
+        self.use(ops)
         self._sub_step(batches, step, self.failed, update=False)
 
     def samples(self, z: Array, weights: str) -> Array:

@@ -4,8 +4,6 @@ import dataclasses
 import fcntl
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import numpy as np
 
 from minigan import backends, rng
 from minigan import config as configs
+from minigan.backends.checked import Breach
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import RANGES, Config
 from minigan.data import Batches, Dataset
@@ -27,6 +26,8 @@ from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, environment, pictures
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.log import RunLog
+from minigan.training.signals import signals
+from minigan.training.verify import Verification
 
 CONFIG = "config.toml"
 GRIDS = "samples"
@@ -131,20 +132,23 @@ def prepare(config: Config) -> Parts:
     return Parts(config, ops, note, dataset, batches, GAN(config, ops, dataset.shape))
 
 
-def train(config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None) -> tuple[Path, bool]:
+def train(
+    config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None, verify: int = 0
+) -> tuple[Path, bool]:
     """Trains into the folder `out` and returns it, and whether the run reached its end (False: interrupted).
 
     With `resume` the run in `out` goes on from its newest checkpoint, bit for bit as if it had never stopped; `config`
-    may then differ in totals alone. Raises ConfigError, DataError, BackendError, CheckpointError before anything is
-    written, and NotFinite when a loss or gradient is.
+    may then differ in totals alone. With `verify` the first step's ops and every so many steps' after it are checked on
+    the oracle, which changes no bit. Raises ConfigError, DataError, BackendError, CheckpointError before anything is
+    written, NotFinite when a loss or gradient is, and Breach when an op is further from the oracle than it may be.
     """
-    return Trainer(config, out, resume, reporter or Silent()).run()
+    return Trainer(config, out, resume, reporter or Silent(), verify).run()
 
 
 class Trainer:
     """The loop and what surrounds it."""
 
-    def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter):
+    def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter, verify: int = 0):
         self.out, self.reporter = out, reporter
         _refuse(out, resume)
         self.parts = prepare(config)
@@ -156,6 +160,7 @@ class Trainer:
         reporter.note(self.parts.backend_note)
         if self.saved:
             self._restore(self.saved)
+        self.verification = Verification(verify, self.parts.ops, self.task, self.first)
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
         seed, model = config.train.seed, config.model
@@ -175,7 +180,7 @@ class Trainer:
         self.began = time.perf_counter()
         self.mark = (self.began, step)
         # overflow is the guard's to report, once and by name
-        with _signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self.reporter.start(self.first, total)
             try:
                 while step < total:
@@ -194,12 +199,18 @@ class Trainer:
             finally:
                 stream.close()  # type: ignore[attr-defined]
                 self.reporter.stop()
+                for text in self.verification.report():
+                    self.reporter.note(text)
         return done
 
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
         batches = [self.parts.ops.asarray(next(stream)[0].astype(c.dtype)) for _ in range(self.task.batches_per_step)]
-        record = self.task.step(batches, step)
+        try:
+            with self.verification.of(step):
+                record = self.task.step(batches, step)
+        except Breach as e:
+            raise Breach(f"stopped at step {step + 1}: {e}; nothing of this step was kept; {self._kept()}") from e
         if self.task.bad():
             self._stop_on_nan(batches, step)
         if (step + 1) % c.log_every == 0:
@@ -312,9 +323,11 @@ class Trainer:
         raise NotFinite(f"stopped at step {step + 1}: {where}; weights were not touched by it; {self._advice()}")
 
     def _advice(self) -> str:
+        return f"{self._kept()}; lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
+
+    def _kept(self) -> str:
         newest = checkpoint.newest(self.out / checkpoint.FOLDER)
-        kept = f"the last checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
-        return f"{kept}; lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
+        return f"the last checkpoint is {newest}" if newest else "no checkpoint had been saved yet"
 
     def _saved(self) -> checkpoint.Checkpoint | None:
         """The newest checkpoint to go on from, None when the run was killed before its first."""
@@ -426,25 +439,3 @@ def _refuse(out: Path, resume: bool) -> None:
             raise CheckpointError(f"{out} holds a run already; go on with it by --resume, or give another --out")
         if out.exists() and (not out.is_dir() or any(not TEMPORARY.fullmatch(p.name) for p in out.iterdir())):
             raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying; a second one is obeyed. Outside the main thread: nothing."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: Any) -> None:
-        caught.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    for s in before:
-        signal.signal(s, note)
-    try:
-        yield caught
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)

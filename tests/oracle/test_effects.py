@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import NOT_OPS, ROWS, Row
-from compare import run
 
 from minigan.backends import oracle
+from minigan.backends.bounds import run
 from minigan.backends.clock import WORDS
 from minigan.backends.oracle.pointwise import activation
 from minigan.models.shapes import Act
@@ -44,8 +44,8 @@ def test_parameter_gradients_add(row: Row) -> None:
         args = row.args(seed, np.float64, integer=row.check.exact)
         zeroed = tuple(0 * a if i in row.writes and a is not None else a for i, a in enumerate(args))
         written = sum(args[i] is not None for i in row.writes)
-        fresh = run(oracle, row.op, zeroed, row.writes)[-written:]
-        added = run(oracle, row.op, args, row.writes)[-written:]
+        fresh = run(oracle, row.op, zeroed)[-written:]
+        added = run(oracle, row.op, args)[-written:]
         for gradient, total, i in zip(fresh, added, [i for i in row.writes if args[i] is not None], strict=True):
             largest = max(largest, np.abs(gradient).max())
             assert np.allclose(total, args[i] + gradient, rtol=1e-13, atol=1e-13), f"case({row.name!r}, seed={seed})"

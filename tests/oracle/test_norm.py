@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compare import NORM_BOUND
 
 from minigan.backends import oracle
+from minigan.backends.bounds import NORM_BOUND
 from minigan.models.shapes import Array
 
 SHAPES = {"batchnorm": (16, 5, 5, 7), "layernorm": (6, 5, 5, 7), "instancenorm": (6, 9, 9, 7)}

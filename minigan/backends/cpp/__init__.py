@@ -7,6 +7,7 @@ backends/checks, in a ShapeError. Beside the oracle's functions, `work_of` tells
 """
 
 from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare
+from minigan.backends.cpp.conv import chosen as chosen
 from minigan.backends.cpp.image import (
     avgpool2x,
     avgpool2x_backward,

@@ -5,7 +5,7 @@ from typing import Any
 from minigan.backends import checks
 from minigan.backends.cpp.table import kernels, run
 from minigan.backends.plan import choose
-from minigan.models.shapes import Act, Array, Pads, Pair
+from minigan.models.shapes import Act, Array, Pads, Pair, Shape
 
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
@@ -38,7 +38,7 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
 
 
 def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
-    name = choose("conv2d_wgrad", x.shape, dw.shape, stride)
+    name = chosen("conv2d_wgrad", x.shape, dw.shape, stride)
     kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
 
 
@@ -53,3 +53,8 @@ def prepare(op: str, w: Array, n: int, image_hw: Pair, stride: Pair, padding: Pa
 def bias_grad(dy: Array, db: Array) -> None:
     """dy (...,C); adds its sum over all axes but the last into db (C,)."""
     run(kernels.bias_grad, checks.bias_grad, dy, db)
+
+
+def chosen(op: str, image: Shape, w: Shape, stride: Pair) -> str:
+    """The implementation that serves such a call: the plan's."""
+    return choose(op, image, w, stride)
