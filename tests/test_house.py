@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "backends.costs": "models.shapes",
     "backends.proxies": "errors models.shapes backends.costs",
     "backends.plan": "errors models.shapes",
+    "backends.planned": "models.shapes backends.plan",
     "backends.checks": "errors models.shapes backends.clock backends.checks",
     "backends.oracle": "errors models.shapes backends.clock backends.checks backends.oracle",
     "backends.cpp": "errors models.shapes backends.clock backends.checks backends.cpp backends.plan _cpp",

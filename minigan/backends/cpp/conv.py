@@ -1,9 +1,15 @@
-"""Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py)."""
+"""Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py).
+
+`by` forces one for a single call: by("fft", "conv2d", x, w, b, stride, padding).
+"""
+
+from functools import partial
+from typing import Any
 
 from minigan.backends import checks
-from minigan.backends.cpp.table import kernels, run
-from minigan.backends.plan import choose
-from minigan.models.shapes import Act, Array, Pads, Pair
+from minigan.backends.cpp.table import ISA, kernels, run
+from minigan.backends.plan import choose, require
+from minigan.models.shapes import Act, Array, Pads, Pair, Shape
 
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
@@ -11,8 +17,11 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
     return run(_conv2d, checks.conv2d, x, w, b, stride, padding, act)
 
 
-def _conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None) -> Array:
-    return kernels.conv2d(choose("conv2d", x.shape, w.shape, stride), x, w, b, stride, padding, act)
+def _conv2d(
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None, impl: str = ""
+) -> Array:
+    name = chosen("conv2d", x.shape, w.shape, stride, impl)
+    return kernels.conv2d(name, x, w, b, stride, padding, act)
 
 
 def conv2d_dgrad(
@@ -23,9 +32,10 @@ def conv2d_dgrad(
 
 
 def _conv2d_dgrad(
-    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None
-) -> Array:
-    name = choose("conv2d_dgrad", dy.shape, w.shape, stride)
+    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None = None,
+    impl: str = "",
+) -> Array:  # fmt: skip
+    name = chosen("conv2d_dgrad", dy.shape, w.shape, stride, impl)
     return kernels.conv2d_dgrad(name, dy, w, b, stride, padding, out_hw, act)
 
 
@@ -34,11 +44,34 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
     run(_conv2d_wgrad, checks.conv2d_wgrad, dy, x, dw, db, stride, padding)
 
 
-def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
-    name = choose("conv2d_wgrad", x.shape, dw.shape, stride)
+def _conv2d_wgrad(
+    dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads, impl: str = ""
+) -> None:
+    name = chosen("conv2d_wgrad", x.shape, dw.shape, stride, impl)
     kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
 
 
 def bias_grad(dy: Array, db: Array) -> None:
     """dy (...,C); adds its sum over all axes but the last into db (C,)."""
     run(kernels.bias_grad, checks.bias_grad, dy, db)
+
+
+def chosen(op: str, image: Shape, w: Shape, stride: Pair, impl: str = "") -> str:
+    """The implementation that serves such a call: `impl`, where it is given and can, else the built-in plan's."""
+    return require(impl, op, w, stride, "the call") if impl else choose(op, image, w, stride, ISA)
+
+
+def by(impl: str, op: str, *args: Any) -> Any:
+    """op(*args) by the implementation `impl`, whatever the plan says.
+
+    Raises BackendError when it is unknown or cannot serve the shape, and ShapeError as the op does.
+    """
+    call, check = _CALLS[op]
+    return run(partial(call, impl=impl), check, *args)
+
+
+_CALLS: dict[str, Any] = {
+    "conv2d": (_conv2d, checks.conv2d),
+    "conv2d_dgrad": (_conv2d_dgrad, checks.conv2d_dgrad),
+    "conv2d_wgrad": (_conv2d_wgrad, checks.conv2d_wgrad),
+}

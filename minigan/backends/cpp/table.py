@@ -18,6 +18,8 @@ except ImportError as error:
     ) from error
 
 kernels = _cpp.kernels(_cpp.isa())
+ISA: str = kernels.isa
+BUILD = " ".join(_cpp.build().values())  # the compiler and its version
 
 
 def run(kernel: Callable[..., Any], check: Callable[..., Any], *args: Any) -> Any:
