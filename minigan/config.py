@@ -164,7 +164,8 @@ _LISTS = {int: "a list of whole numbers", str: "a list of texts"}
 
 
 def _toml(value: Any) -> str:
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    of_texts = isinstance(value, tuple) and any(isinstance(v, str) for v in value)  # these a line each
+    text = json.dumps(value, ensure_ascii=False, indent=2 if of_texts else None)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON allows and TOML does not
 
 

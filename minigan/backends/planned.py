@@ -10,12 +10,12 @@ from minigan.models.shapes import Act, Array, Pads, Pair, Shape
 class Planned:
     """The ops of a backend that has several implementations; those of convolutions are chosen by `rows`.
 
-    What no row names, and the ops that MINIGAN_PLAN forces, are as the backend has them. Nothing is shared between
-    two of these: nets with different plans train side by side in one process.
+    What no row names, and the ops that MINIGAN_PLAN forces, are as the backend has them; `by` forces a single call.
+    Nothing is shared between two of these: nets with different plans train side by side in one process.
     """
 
     def __init__(self, ops: Any, rows: Mapping[plan.Key, str]):
-        names = ("NAME", "ISA", "BUILD", *(name for name in ops.__all__ if name not in plan.OPS))
+        names = ("NAME", "ISA", "BUILD", "by", *(name for name in ops.__all__ if name not in plan.OPS))
         vars(self).update({name: getattr(ops, name) for name in names})
         self._ops = ops
         self._rows = {row: name for row, name in rows.items() if row[0] not in plan.FORCED}
@@ -23,10 +23,6 @@ class Planned:
     def chosen(self, op: str, image: Shape, w: Shape, stride: Pair) -> str:
         """The implementation that serves such a call."""
         return self._rows.get((op, image, w, stride)) or self._ops.chosen(op, image, w, stride)
-
-    def by(self, impl: str, op: str, *args: Any) -> Any:
-        """op(*args) by the implementation `impl`, whatever the plan says."""
-        return self._ops.by(impl, op, *args)
 
     def conv2d(self, x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
         """x (N,H,W,I), w (KH,KW,I,O), b (O,) or None -> y (N,P,Q,O)."""

@@ -5,6 +5,7 @@ A file is JSON: {"format": "minigan-plan-1", "isa": ..., "build": ..., "cpu": ..
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from minigan.backends import plan
 from minigan.backends.planned import Planned
 from minigan.config import Config, Override, Plan
 from minigan.errors import ConfigError
+from minigan.models.layers import Conv2d, ConvTranspose2d
+from minigan.models.net import Net
 from minigan.training import environment
 from minigan.training.atomic import atomic_text, reported
 
@@ -85,6 +88,14 @@ def unmatched(config: Config) -> bool:
     """Whether there is a plan, but no row of it is for the run's batches."""
     batches = {row[1][0] for row in plan.rows(config.plan.rows, "plan.rows")}
     return bool(batches) and config.train.batch_size not in batches
+
+
+def check_forced(ops: Any, nets: Iterable[Net]) -> None:
+    """Raises BackendError when MINIGAN_PLAN forces an implementation that cannot serve a layer of the nets."""
+    convolutions = (a for net in nets for a in net.layers if isinstance(a, Conv2d | ConvTranspose2d))
+    for layer in convolutions if hasattr(ops, "chosen") else ():
+        for op, name in plan.FORCED.items():
+            plan.require(name, op, layer.params["w"].shape, layer.stride, f"for {layer.name}, MINIGAN_PLAN")
 
 
 def _follow(ops: Any, given: Plan, recorded: bool) -> tuple[Any, str]:

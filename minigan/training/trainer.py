@@ -26,7 +26,7 @@ from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, environment, pictures
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.log import RunLog
-from minigan.training.plans import open_backend, unmatched
+from minigan.training.plans import check_forced, open_backend, unmatched
 
 CONFIG = "config.toml"
 GRIDS = "samples"
@@ -120,7 +120,9 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         data=dataclasses.replace(config.data, name=name),
     )
     batches = Batches(dataset, config.train.batch_size, config.train.seed)
-    return Parts(config, ops, note, dataset, batches, GAN(config, ops, dataset.shape))
+    task = GAN(config, ops, dataset.shape)
+    check_forced(ops, task.nets.values())
+    return Parts(config, ops, note, dataset, batches, task)
 
 
 def train(config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None) -> tuple[Path, bool]:
