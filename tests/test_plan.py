@@ -192,7 +192,7 @@ def test_a_forced_call_refuses_what_it_cannot_serve() -> None:
     said = []
     for call in (cpp.conv2d, lambda *args: cpp.by("direct", "conv2d", *args)):
         with pytest.raises(ShapeError) as e:
-            call(x, w[:, :, 1:], None, (1, 1), SAME)  # type: ignore[operator]
+            call(x, w[:, :, 1:].copy(), None, (1, 1), SAME)  # type: ignore[operator]
         said.append(str(e.value))
     assert said[0] == said[1]
 
@@ -225,6 +225,8 @@ def test_what_minigan_plan_forces_wins_over_rows(forced: dict[str, str]) -> None
         plans.check_forced(cpp, [_net(kernel=9)])
     plans.check_forced(cpp, [_net(kernel=7)])
     plans.check_forced(oracle, [_net(kernel=9)])
+    with pytest.raises(BackendError, match=r"for g\.3, MINIGAN_PLAN"):  # before a run writes anything
+        trainer.prepare(small("train.backend=cpp", "model.kernel=9"))
 
 
 def _net(kernel: int) -> Net:
