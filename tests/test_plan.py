@@ -39,7 +39,7 @@ SHAPES: list[tuple[Any, Any, Any]] = [
     for s in (1, 2, 3)
 ]
 KEYS = [(op, *shape) for op in plan.OPS for shape in SHAPES]
-LAYER = ((16, 8, 8, 32), (5, 5, 32, 40), (2, 2))
+LAYER = ((16, 14, 14, 32), (5, 5, 32, 40), (2, 2))  # of which fft is the built-in choice
 SAME = ((1, 2), (1, 2))
 
 
@@ -56,14 +56,14 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 def _arrays(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     image, w, _ = LAYER
-    return tuple(rng.standard_normal(s).astype(np.float32) for s in (image, w, (16, 4, 4, 40)))  # type: ignore[return-value]
+    return tuple(rng.standard_normal(s).astype(np.float32) for s in (image, w, (16, 7, 7, 40)))  # type: ignore[return-value]
 
 
 def _passes(ops: Any) -> dict[str, bytes]:
     """Every convolution op once on the arrays of LAYER, as bits."""
     x, w, dy = _arrays()
     dw, stride = np.zeros_like(w), LAYER[2]
-    y, dx = ops.conv2d(x, w, None, stride, SAME), ops.conv2d_dgrad(dy, w, None, stride, SAME, (8, 8))
+    y, dx = ops.conv2d(x, w, None, stride, SAME), ops.conv2d_dgrad(dy, w, None, stride, SAME, (14, 14))
     ops.conv2d_wgrad(dy, x, dw, None, stride, SAME)
     return {"conv2d": y.tobytes(), "conv2d_dgrad": dx.tobytes(), "conv2d_wgrad": dw.tobytes()}
 
@@ -71,7 +71,7 @@ def _passes(ops: Any) -> dict[str, bytes]:
 def _by(name: str) -> dict[plan.Key, str]:
     """Rows that give LAYER's three ops to one implementation."""
     image, w, stride = LAYER
-    return {(op, (16, 4, 4, 40) if op == "conv2d_dgrad" else image, w, stride): name for op in plan.OPS}
+    return {(op, (16, 7, 7, 40) if op == "conv2d_dgrad" else image, w, stride): name for op in plan.OPS}
 
 
 def test_the_choice_does_not_depend_on_threads_or_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,23 +103,27 @@ def test_every_instruction_set_has_its_rule() -> None:
 @pytest.mark.parametrize("isa", plan.RULES)
 def test_the_rule_is_what_its_words_say(isa: str) -> None:
     rule, (few, large, rest) = plan.RULES[isa], plan.explain(isa)
-    assert f"at most {rule.im2col_channels} channels" in few and "im2col" in few and "direct" in rest
-    for number in (rule.fft_kernel, plan.FFT_TAPS, plan.FFT_STRIDE, rule.fft_channels, rule.fft_batch):
-        assert str(number) in large
-    c, k, o = rule.fft_channels, rule.fft_kernel, rule.fft_batch
-    sizes = (o, c, c, k, 1)
-    assert _chosen(isa, *sizes) == _chosen(isa, o, c, c, plan.FFT_TAPS, plan.FFT_STRIDE) == "fft"
-    for n, i, out, kernel, stride in (
-        (o - 1, c, c, k, 1), (o, c - 1, c, k, 1), (o, c, c - 1, k, 1), (o, c, c, k - 1, 1),
-        (o, c, c, plan.FFT_TAPS + 1, 1), (o, c, c, k, plan.FFT_STRIDE + 1),
-    ):  # fmt: skip
-        assert _chosen(isa, n, i, out, kernel, stride) == "direct"
-    assert _chosen(isa, o, rule.im2col_channels, c, k, 1) == "im2col"
-    assert _chosen(isa, o, rule.im2col_channels + 1, c, k - 1, 1) == "direct"
+    assert f"at most {rule.im2col_channels} channels" in few and "im2col" in few and "all else: direct" in rest
+    for words in ("at stride 1", "at stride 2", f"sides from {rule.fft_side},", f"channels from {rule.fft_channels} "):
+        assert words in large
+    assert f"batches from {rule.fft_batch} on" in large
+    for stride, kernel in zip((1, 2), rule.fft_kernel, strict=True):
+        assert f"{kernel} to {plan.FFT_TAPS} at stride {stride}" in large
+        side = stride * rule.fft_side
+        least = {"n": rule.fft_batch, "side": side, "i": rule.fft_channels, "o": rule.fft_channels, "kernel": kernel}
+        assert _chosen(isa, stride, **least) == _chosen(isa, stride, **least | {"kernel": plan.FFT_TAPS}) == "fft"
+        assert _chosen(isa, stride, "conv2d_dgrad", **least | {"side": rule.fft_side}) == "fft"
+        for name, size in least.items():
+            assert _chosen(isa, stride, **least | {name: size - 1}) == "direct", name
+        assert _chosen(isa, stride, "conv2d_dgrad", **least | {"side": rule.fft_side - 1}) == "direct"
+        assert _chosen(isa, stride, **least | {"kernel": plan.FFT_TAPS + 1}) == "direct"
+        assert _chosen(isa, plan.FFT_STRIDE + 1, **least) == "direct"
+        assert _chosen(isa, stride, **least | {"i": rule.im2col_channels}) == "im2col"
+        assert _chosen(isa, stride, **least | {"i": rule.im2col_channels + 1}) == "direct"
 
 
-def _chosen(isa: str, n: int, i: int, o: int, kernel: int, stride: int) -> str:
-    return plan.choose("conv2d", (n, 9, 9, i), (kernel, kernel, i, o), (stride, stride), isa)
+def _chosen(isa: str, stride: int, op: str = "conv2d", *, n: int, side: int, i: int, o: int, kernel: int) -> str:
+    return plan.choose(op, (n, side, side + 1, i), (kernel, kernel, i, o), (stride, stride), isa)
 
 
 _SIDES = st.integers(1, 999_999)
@@ -172,7 +176,7 @@ def test_a_call_is_forced_by_name(isa: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ops.conv, "kernels", Spy())
     calls: dict[str, tuple[Any, ...]] = {
         "conv2d": (x, w, None, stride, SAME),
-        "conv2d_dgrad": (dy, w, None, stride, SAME, (8, 8)),
+        "conv2d_dgrad": (dy, w, None, stride, SAME, (14, 14)),
         "conv2d_wgrad": (dy, x, dw, None, stride, SAME),
     }
     for op, args in calls.items():
@@ -324,7 +328,7 @@ def test_the_fastest_by_median_is_chosen(
     made, (row,) = tune.tune(ops, [call], lambda: rounds.append(1))
     assert (row.chosen, row.built_in, len(rounds)) == (chosen, "im2col", tune.ROUNDS)
     assert row.seconds == pytest.approx({name: np.median(times) for name, times in seconds.items()})
-    assert made.rows == (f"conv2d 16x8x8x32 5x5x32x40 2x2 {chosen}",)
+    assert made.rows == (f"conv2d 16x14x14x32 5x5x32x40 2x2 {chosen}",)
     ops = Clocked(seconds)
     wide: Any = ("conv2d", (16, 8, 8, 32), (9, 9, 32, 40), (1, 1))
     _, (row,) = tune.tune(ops, [Call("d.0", "forward", wide, ())], lambda: None)

@@ -33,15 +33,16 @@ class Rule(NamedTuple):
     """Where one implementation ends and the next begins, on one instruction set."""
 
     im2col_channels: int  # of the image: up to here a tap alone is too short a sum
-    fft_kernel: int  # from these three on the spectra are worth their transforms
+    fft_kernel: Pair  # at stride 1 and 2: from these four on the spectra are worth their transforms
+    fft_side: int  # of the smaller one of the two images
     fft_channels: int
     fft_batch: int
 
 
 RULES = {
-    "avx512": Rule(im2col_channels=8, fft_kernel=5, fft_channels=32, fft_batch=16),
-    "avx2": Rule(im2col_channels=8, fft_kernel=5, fft_channels=32, fft_batch=16),
-    "baseline": Rule(im2col_channels=8, fft_kernel=5, fft_channels=32, fft_batch=16),
+    "avx512": Rule(im2col_channels=8, fft_kernel=(5, 5), fft_side=1, fft_channels=32, fft_batch=16),
+    "avx2": Rule(im2col_channels=8, fft_kernel=(3, 5), fft_side=6, fft_channels=32, fft_batch=16),
+    "baseline": Rule(im2col_channels=8, fft_kernel=(3, 5), fft_side=6, fft_channels=32, fft_batch=16),
 }
 
 
@@ -98,8 +99,16 @@ def choose(op: str, image: Shape, w: Shape, stride: Pair, isa: str) -> str:
     rule = RULES[isa]
     if w[2] <= rule.im2col_channels:
         return "im2col"
-    large = min(w[:2]) >= rule.fft_kernel and min(w[2:]) >= rule.fft_channels and image[0] >= rule.fft_batch
-    return "fft" if large and not lacking("fft", w, stride) else "direct"
+    if lacking("fft", w, stride):
+        return "direct"
+    smaller = min(image[1:3]) // (1 if op == "conv2d_dgrad" else max(stride))
+    large = (
+        min(w[:2]) >= rule.fft_kernel[max(stride) - 1]
+        and smaller >= rule.fft_side
+        and min(w[2:]) >= rule.fft_channels
+        and image[0] >= rule.fft_batch
+    )
+    return "fft" if large else "direct"
 
 
 def explain(isa: str) -> Iterator[str]:
@@ -107,8 +116,9 @@ def explain(isa: str) -> Iterator[str]:
     rule = RULES[isa]
     yield f"{isa}, images of at most {rule.im2col_channels} channels: im2col"
     yield (
-        f"{isa}, else kernels of {rule.fft_kernel} to {FFT_TAPS}, strides to {FFT_STRIDE}, "
-        f"{rule.fft_channels} channels or more on both sides, batches of {rule.fft_batch} or more: fft"
+        f"{isa}, else kernels of {rule.fft_kernel[0]} to {FFT_TAPS} at stride 1, of {rule.fft_kernel[1]} to {FFT_TAPS} "
+        f"at stride 2, with sides from {rule.fft_side}, channels from {rule.fft_channels} and batches from "
+        f"{rule.fft_batch} on: fft"
     )
     yield f"{isa}, all else: direct"
     if FORCED:
