@@ -104,7 +104,7 @@ void micro_kernel(int terms, const Term<along>* term, int K, size_t ldb, float* 
         if (add) {
             vf held[V];
             load_row<V>(c[i] + column, lanes, held);
-            for (int v = 0; v < V; v++) sum[i][v] += held[v];
+            for (int v = 0; v < V; v++) sum[i][v] = joined(held[v], sum[i][v]);
         }
         store_row<V>(c[i] + column, lanes, sum[i]);
     }

@@ -70,7 +70,7 @@ enum ConvAlgorithm { DIRECT, IM2COL, FFT, CONV_ALGORITHMS };
 constexpr const char* CONV_NAMES[CONV_ALGORITHMS] = {"direct", "im2col", "fft"};
 
 // What an implementation really does, in additions and multiplications: those of its matrix products, padded channels
-// included, and those of the transforms around them. Bias and activation are not counted.
+// included, and those of the transforms around them. Bias, activation and adding a sum to what its place holds are not counted.
 enum Pass { FORWARD, DGRAD, WGRAD, PASSES };
 constexpr const char* PASS_NAMES[PASSES] = {"conv2d", "conv2d_dgrad", "conv2d_wgrad"};
 

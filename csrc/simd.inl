@@ -6,6 +6,7 @@ typedef int vi __attribute__((vector_size(WIDTH * 4)));
 typedef float vf_anywhere __attribute__((vector_size(WIDTH * 4), aligned(4), may_alias));
 
 inline vf all(float s) { return s - vf{}; }
+inline vf joined(vf held, vf sum) { return held + sum; }  // where a sum is added to what its place holds
 inline vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
 inline vf copy_sign(vf size, vf sign) { return (vf)((vi)size | ((vi)sign & ~0x7fffffff)); }
 

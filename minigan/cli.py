@@ -108,6 +108,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Samples per batch.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="A run is a function of its seed.", min=0)] = None,
     verify: Annotated[int | None, typer.Option(metavar="N", help="Check every N-th step on the oracle.", min=1)] = None,
+    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Follow the plan that minigan tune wrote.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
@@ -115,7 +116,7 @@ def train(
     from minigan import config as configs
     from minigan.errors import ConfigError
     from minigan.progress import reporter
-    from minigan.training import preview, trainer
+    from minigan.training import plans, preview, trainer
 
     sys.path.insert(0, "")  # a user's own module:function lies where the user is; sample and the rest import none
     if epochs and steps:
@@ -129,6 +130,7 @@ def train(
         "train.epochs": epochs,
     }
     overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
+    overrides += plans.read(plan) if plan else []
     if resume:
         if out is None:
             raise ConfigError("--resume needs --out RUN, the run to go on with")
@@ -140,7 +142,7 @@ def train(
         config = configs.load(preset or "digits", overrides)
         out = out or trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
     if dry_run:
-        _show_preview(preview.preview(config))
+        _show_preview(preview.preview(config, resume))
         return
     folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
     if not done:
@@ -150,9 +152,11 @@ def train(
 
 
 def _show_preview(p: Any) -> None:
-    table = Table("layer", "kind", "output", "parameters", title=p.title, title_justify="left")
+    columns = ["layer", "kind", "output", "parameters", "forward, dX, dW"]
+    wide = len(columns) if any(row[-1] for row in p.layers) else len(columns) - 1
+    table = Table(*columns[:wide], title=p.title, title_justify="left")
     for row in p.layers:
-        table.add_row(*row)
+        table.add_row(*row[:wide])
     out_console.print(table)
     for line in p.lines:
         _say(line)
@@ -213,6 +217,41 @@ def gradcheck(
     _say("kinks: points left out because an activation's corner lies between the two differences")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="A preset's name or a TOML file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The plan file to write.")] = Path("plan.json"),
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A data set's name, or its file or folder.")] = "",
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Samples per batch.", min=1)] = None,
+    set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: model.z=64.")] = [],  # noqa: B006
+) -> None:
+    """Time every implementation of a preset's convolutions on this machine, and write a plan for train --plan."""
+    from minigan import config as configs
+    from minigan.backends.plan import ALGORITHMS
+    from minigan.progress import counting
+    from minigan.study import tune as tuning
+    from minigan.training import plans
+
+    sys.path.insert(0, "")
+    plans.check_writable(out)
+    given: dict[str, Any] = {"data.name": data, "train.batch_size": batch_size}
+    overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
+    parts, calls = tuning.prepared(configs.load(preset, overrides))
+    with counting(out_console, "rounds", tuning.ROUNDS * len(calls)) as advance:
+        made, rows = tuning.tune(parts.ops, calls, advance)
+    plans.write(out, made)
+    table = Table("op", "image", "kernel", "stride", *(f"{name} ms" for name in ALGORITHMS), "chosen", "built-in")
+    for row in rows:
+        op, *sizes = row.key
+        times = (f"{1000 * row.seconds[name]:.3f}" if name in row.seconds else "-" for name in ALGORITHMS)
+        table.add_row(op, *("x".join(map(str, s)) for s in sizes), *times, row.chosen, row.built_in)
+    out_console.print(table)
+    built_in, chosen = (1000 * sum(row.seconds[getattr(row, how)] for row in rows) for how in ("built_in", "chosen"))
+    _say(f"each shape once: {built_in:.2f} ms by the built-in plan, {chosen:.2f} ms by this one")
+    command = shlex.join(["minigan", "train", preset, "--plan", str(out)])
+    _say(f"{out}: {len(rows)} rows for {made.isa}; follow it with: {command}")
 
 
 @app.command()

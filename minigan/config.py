@@ -120,6 +120,16 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Which implementation serves which convolution, from `minigan tune`. Without rows: the built-in plan."""
+
+    isa: str = key("", "the instruction set that it was made on, and serves on")
+    build: str = key("", "for information: the minigan and compiler that it was made with", resumable=True)
+    cpu: str = key("", "for information: the processor that it was made on", resumable=True)
+    rows: tuple[str, ...] = key((), "rows 'op image kernel stride implementation'", of=str)
+
+
+@dataclass(frozen=True)
 class Config:
     """All of it. `preset` is where it came from."""
 
@@ -130,6 +140,7 @@ class Config:
     g: Optim = Optim()
     d: Optim = Optim()
     train: Train = Train()
+    plan: Plan = Plan()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain tables, lists and numbers."""
@@ -148,11 +159,13 @@ class Config:
         return "\n".join(lines) + "\n"
 
 
-SECTIONS: dict[str, Any] = {"data": Data, "model": Model, "loss": Loss, "g": Optim, "d": Optim, "train": Train}
+SECTIONS: dict[str, Any] = {f.name: type(f.default) for f in dataclasses.fields(Config) if f.name != "preset"}
+_LISTS = {int: "a list of whole numbers", str: "a list of texts"}
 
 
 def _toml(value: Any) -> str:
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    of_texts = isinstance(value, tuple) and any(isinstance(v, str) for v in value)  # these a line each
+    text = json.dumps(value, ensure_ascii=False, indent=2 if of_texts else None)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON allows and TOML does not
 
 
@@ -263,8 +276,9 @@ def _value(name: str, f: Any, value: Any) -> Any:
     default, tags = f.default, f.metadata
     if isinstance(default, tuple):
         value = tuple(value) if isinstance(value, list | tuple) else (value,)
-        good = bool(value) and all(type(v) is int for v in value)
-        kind = "a list of whole numbers"
+        of = tags.get("of", int)
+        good = bool(value or not default) and all(type(v) is of for v in value)
+        kind = _LISTS[of]
     elif isinstance(default, float):
         good, kind = type(value) in (int, float) and abs(value) < 1e300, "a number"
         value = float(value) if good else value

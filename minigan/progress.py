@@ -82,6 +82,15 @@ def reporter(console: Console) -> Bar | Lines:
 
 
 @contextmanager
+def counting(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A callback that counts one more of `total`, shown as a bar on a terminal and not at all elsewhere."""
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextmanager
 def downloading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """A callback (file, bytes so far, bytes in all) that shows downloads."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

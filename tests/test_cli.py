@@ -21,6 +21,7 @@ from runs import SMALL, run
 
 from minigan import __version__, cli
 from minigan.backends import oracle
+from minigan.errors import BackendError
 from minigan.training import checkpoint, trainer
 
 VERIFIED = "verified on the oracle"
@@ -372,3 +373,125 @@ def test_a_wrong_kernel_ends_a_verified_run_in_one_line(
     assert result.status == 1 and result.err.count("\n") == 1 and "Traceback" not in result.err
     assert result.err.startswith("minigan: stopped at step 1: g.0, forward: linear, output 0 (64, "), result.err
     assert VERIFIED in result.out and tree(tmp_path / "run" / "checkpoints") == []
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan that `minigan tune` wrote for TINY."""
+    from minigan.backends import load
+
+    try:
+        isa = load("cpp").ISA
+    except BackendError as e:
+        pytest.skip(str(e))
+    out = tmp_path_factory.mktemp("tune") / "plan.json"
+    command = [*PYTHON, "-m", "minigan", "tune", "digits", *TINY, "--out", str(out)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    content = json.loads(out.read_text())
+    assert content["isa"] == isa and f"{len(content['rows'])} rows for {isa}" in done.stdout
+    for row in content["rows"]:
+        op, image, *_, name = row.split()
+        line = next(line for line in done.stdout.splitlines() if f" {op} " in line and f" {image} " in line)
+        assert f" {name} " in line, "the chosen implementation stands in the table"
+    return out
+
+
+def all_by(tuned: Path, name: str, **changes: str) -> str:
+    """The plan with every shape given to one implementation, as a file in the current folder."""
+    content = json.loads(tuned.read_text()) | changes
+    content["rows"] = [f"{row.rpartition(' ')[0]} {name}" for row in content["rows"]]
+    Path(f"{name}.json").write_text(json.dumps(content))
+    return f"{name}.json"
+
+
+def test_a_plan_is_followed_recorded_and_kept(
+    minigan: Callable[..., Result], tuned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = minigan("train", *TINY, "--dry-run", "--plan", all_by(tuned, "fft"))
+    assert shown.status == 0 and "fft, fft, fft" in shown.out, shown.err
+    built_in = minigan("train", *TINY, "--dry-run").out
+    assert "im2col, im2col" in built_in and "fft" not in built_in
+    for folder, name, steps in (("whole", "fft", "10"), ("again", "fft", "6"), ("other", "direct", "10")):
+        done = minigan("train", *TINY, "--plan", all_by(tuned, name), "--steps", steps, "--out", folder)
+        assert done.status == 0 and "a plan of" in done.out, done.err
+    assert minigan("train", *TINY, "--steps", "10", "--out", "built-in").status == 0
+    Path("fft.json").unlink()
+    resumed = minigan("train", "--resume", "--out", "again", "--steps", "10")
+    assert resumed.status == 0 and "a plan of" in resumed.out and "bits may differ" not in resumed.out, resumed.err
+    runs = {name: checkpoint.load(checkpoint.resolve(Path(name))) for name in ("whole", "again", "other", "built-in")}
+    bits = {name: b"".join(a.tobytes() for a in saved.tensors.values()) for name, saved in runs.items()}
+    assert bits["again"] == bits["whole"] != bits["other"] and bits["whole"] != bits["built-in"]
+    rows = runs["again"].meta["config"]["plan"]["rows"]
+    assert rows and all(row.endswith(" fft") and row in Path("again/config.toml").read_text() for row in rows)
+    for folder in ("whole", "again"):
+        assert minigan("sample", folder, "--out", f"{folder}.npy").status == 0
+    assert np.load("whole.npy").tobytes() == np.load("again.npy").tobytes()
+    changed = minigan("train", "--resume", "--out", "again", "--plan", all_by(tuned, "direct"))
+    assert changed.status == 2 and "cannot change plan.rows" in changed.err
+    monkeypatch.setenv("MINIGAN_PLAN", "direct")  # read at import, so nothing is forced here, but it is on record
+    assert "MINIGAN_PLAN: None -> direct" in minigan("train", "--resume", "--out", "again", "--steps", "11").out
+
+
+def test_a_run_goes_on_where_its_plan_does_not_apply(minigan: Callable[..., Result], tuned: Path) -> None:
+    assert minigan("train", *TINY, "--plan", all_by(tuned, "fft"), "--steps", "2", "--out", "run").status == 0
+    for path in Path("run").rglob("*"):
+        if path.suffix == ".safetensors":
+            path.unlink()
+    config = Path("run/config.toml")
+    isa = json.loads(tuned.read_text())["isa"]
+    config.write_text(config.read_text().replace(f'isa = "{isa}"', 'isa = "sse9"'))
+    resumed = minigan("train", "--resume", "--out", "run")
+    assert resumed.status == 0 and "plan is for instruction set sse9" in resumed.out, resumed.err
+    assert "the built-in one serves" in resumed.out
+    assert minigan("sample", "run").status == 0
+    assert 'isa = "sse9"' in config.read_text()
+
+
+def test_a_plan_that_does_not_fit_is_refused(minigan: Callable[..., Result], tuned: Path, tmp_path: Path) -> None:
+    all_by(tuned, "magic")
+    all_by(tuned, "fft", isa="sse9")
+    wide = json.loads(tuned.read_text()) | {"rows": ["conv2d 50x8x8x1 9x9x1x4 2x2 fft"]}
+    Path("wide.json").write_text(json.dumps(wide))
+    Path("good.json").write_text(tuned.read_text())
+    before = tree(tmp_path)
+    for words, expected in {
+        ("--plan", "magic.json"): ("magic.json", "'magic' is unknown", "known: direct, fft, im2col"),
+        ("--plan", "fft.json"): ("instruction set 'sse9'", "minigan tune"),
+        ("--plan", "wide.json"): ("wide.json", "fft takes strides to 2 and kernels to 7", "9x9"),
+        ("--plan", "absent.json"): ("absent.json", "no such plan file", "minigan tune PRESET --out absent.json"),
+        ("--plan", "."): ("no such plan file",),
+        ("--plan", "good.json", "--backend", "numpy"): ("backend numpy", "leave it out"),
+        ("--set", "plan.rows=[3]"): ("plan.rows", "a list of texts"),
+        ("--set", 'plan.rows="conv2d"'): ("plan.rows", "must read op image kernel stride implementation"),
+    }.items():
+        ended = minigan("train", *TINY, *words, "--out", "run")
+        assert ended.status == 2 and ended.err.count("\n") == 1, (words, ended.err)
+        assert all(word in ended.err for word in expected), (words, ended.err)
+        assert tree(tmp_path) == before, words
+    noted = minigan("train", *TINY, "--batch-size", "49", "--plan", "good.json", "--dry-run")
+    assert noted.status == 0, noted.err
+    started = minigan("train", *TINY, "--batch-size", "49", "--plan", "good.json", "--steps", "1", "--out", "run")
+    assert "no row of the plan is for batches of 49" in started.out
+
+
+def test_mistakes_of_tuning(minigan: Callable[..., Result], tuned: Path, tmp_path: Path) -> None:
+    for words, expected in {
+        ("digits",): ("no convolutions", "nothing to tune"),
+        ("digit",): ("did you mean 'digits'",),
+        ("digits", *TINY, "--out", "no/such/plan.json"): ("no/such/plan.json", "a folder that is there"),
+        ("digits", *TINY, "--set", "train.dtype=float64"): ("float64",),
+    }.items():
+        ended = minigan("tune", *words)
+        assert ended.status == 2 and ended.err.count("\n") == 1, (words, ended.err)
+        assert all(word in ended.err for word in expected) and tree(tmp_path) == [], (words, ended.err)
+
+
+def test_doctor_says_what_the_built_in_plan_is(minigan: Callable[..., Result]) -> None:
+    from minigan.backends import load, plan
+
+    try:
+        isa = load("cpp").ISA
+    except BackendError as e:
+        pytest.skip(str(e))
+    report = minigan("doctor").out
+    assert all(f"plan       {line}" in report for line in plan.explain(isa)) and f"{isa}, all else: direct" in report

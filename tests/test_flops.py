@@ -95,13 +95,13 @@ def test_spectra_of_the_largest_layer_of_the_dcgan(isa: str, op: str) -> None:
 
 
 def test_work_of_tells_the_chosen_implementation() -> None:
-    from minigan.backends import cpp, plan
+    from minigan.backends import cpp
 
     shape = SHAPES["stride 2, phases"]
     for op in OPS:
         args = arguments(op, *shape)
         name, flops = cpp.work_of(op, *args)
-        assert name == plan.choose(op, args[1 if op == "conv2d_wgrad" else 0], shape[1], shape[2])
+        assert name == cpp.chosen(op, args[1 if op == "conv2d_wgrad" else 0], shape[1], shape[2])
         assert flops == sum(cpp.table.kernels.conv_flops(name, op, *shape))
     assert cpp.work_of("linear", (2, 3), (3, 4), None) is None
 

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "backends.checked": "errors backends.bounds backends.plan",
     "backends.proxies": "errors models.shapes backends.costs",
     "backends.plan": "errors models.shapes",
+    "backends.planned": "models.shapes backends.plan",
     "backends.checks": "errors models.shapes backends.clock backends.checks",
     "backends.oracle": "errors models.shapes backends.clock backends.checks backends.oracle",
     "backends.cpp": "errors models.shapes backends.clock backends.checks backends.cpp backends.plan _cpp",

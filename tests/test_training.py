@@ -250,7 +250,7 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
 
 def test_every_resumable_key_changes_no_number(tmp_path: Path) -> None:
     keys = {f.name for kind in configs.SECTIONS.values() for f in dataclasses.fields(kind) if f.metadata["resumable"]}
-    assert keys == {"name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep"}
+    assert keys == {"name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep", "build", "cpu"}
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def _whole(call: Call) -> Outputs:
     """Returned arrays: relative to their own norm before the activation, which may leave one small number of many;
     dgamma, dbeta: to |initial| + sum|dy|, as x^ has unit size."""
     plain = any(isinstance(a, Act) for a in call.args)
-    magnitude = _terms(call, np.asarray) if plain else [np.abs(a) for a in call.want]
+    magnitude = _terms(call, lambda a: a) if plain else [np.abs(a) for a in call.want]
     written = writes(call.op)
     for k, at in enumerate(written):
         dy = np.abs(call.args[0].astype(np.float64))

@@ -1,27 +1,81 @@
-"""Which implementation serves which convolution: a function of op and shapes alone, never of clock, load or threads.
+"""Which implementation serves which convolution: a pure function of op, shapes, stride and instruction set.
 
     direct   one product per tap, zeros of the padding left out     csrc/conv.inl
     im2col   windows copied into rows, for few channels             csrc/im2col.inl
     fft      products of spectra, less work for large kernels       csrc/fft.inl; not exact on integers
 
-The rule below was measured (benchmarks/ops.py). MINIGAN_PLAN forces implementations, for all three ops ("direct") or by
-op ("conv2d=fft,conv2d_wgrad=direct"); a forced one that cannot serve a shape is an error, not replaced.
+Never of clock, load or threads. The first of these that has an answer decides:
+1. MINIGAN_PLAN forces implementations, for all three ops ("direct") or by op ("conv2d=fft,conv2d_wgrad=direct");
+2. the rows of a plan file, in a run that has one (backends/planned.py; `minigan tune` writes it);
+3. the rule of the instruction set, RULES, measured by benchmarks/ops.py: the built-in plan.
+One that cannot serve a shape is an error, never replaced.
 """
 
 import os
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import Any, NamedTuple
 
 from minigan.errors import BackendError, nearest
 from minigan.models.shapes import Pair, Shape
 
-OPS = ("conv2d", "conv2d_dgrad", "conv2d_wgrad")
+# op -> where its image, its kernel and its stride stand among its arguments
+OPS = {"conv2d": (0, 1, 3), "conv2d_dgrad": (0, 1, 3), "conv2d_wgrad": (1, 2, 4)}
 ALGORITHMS = ("direct", "im2col", "fft")
 INEXACT = {"fft"}
-FEW_CHANNELS = 8  # of the image: a tap alone is too short a sum
 FFT_STRIDE, FFT_TAPS = 2, 7
-FFT_KERNEL, FFT_CHANNELS, FFT_BATCH = 5, 32, 16  # from here on the spectra are worth their transforms
-FFT_BATCH_PREPARED = {1: 1, 2: 4}  # by stride, where the kernel's spectrum is ready and ...
-FFT_IN_CACHE = 1 << 15  # ... I x O is at most this: 16 MB, which the third cache holds
+
+Key = tuple[str, Shape, Shape, Pair]  # op, image (N,H,W,C), kernel (KH,KW,I,O), stride: what a plan decides by
+
+
+class Rule(NamedTuple):
+    """Where one implementation ends and the next begins, on one instruction set."""
+
+    im2col_channels: int  # of the image: up to here a tap alone is too short a sum
+    fft_kernel: Pair  # at stride 1 and 2: from these four on the spectra are worth their transforms
+    fft_side: int  # of the smaller one of the two images
+    fft_channels: int
+    fft_batch: int
+    fft_batch_ready: Pair  # at stride 1 and 2: where the kernel is ready beforehand (Net.prepare) and ...
+    fft_ready: int  # ... I x O is at most this, so that the third cache holds its spectrum (121 planes of 9 x 9 places)
+
+
+RULES = {
+    "avx512": Rule(
+        im2col_channels=8,
+        fft_kernel=(5, 5),
+        fft_side=1,
+        fft_channels=32,
+        fft_batch=16,
+        fft_batch_ready=(16, 16),
+        fft_ready=0,
+    ),
+    "avx2": Rule(
+        im2col_channels=8,
+        fft_kernel=(3, 5),
+        fft_side=6,
+        fft_channels=32,
+        fft_batch=16,
+        fft_batch_ready=(1, 4),
+        fft_ready=1 << 15,
+    ),
+    "baseline": Rule(
+        im2col_channels=8,
+        fft_kernel=(3, 5),
+        fft_side=6,
+        fft_channels=32,
+        fft_batch=16,
+        fft_batch_ready=(1, 4),
+        fft_ready=1 << 15,
+    ),
+}
+
+
+def key(op: str, args: tuple[Any, ...]) -> Key:
+    """What a plan decides a call by: op(*args)."""
+    image, w, stride = OPS[op]
+    return op, args[image].shape, args[w].shape, args[stride]
 
 
 def _forced() -> dict[str, str]:
@@ -30,33 +84,107 @@ def _forced() -> dict[str, str]:
     chosen: dict[str, str] = {}
     for part in filter(None, given.split(",")):
         op, _, name = part.rpartition("=")
-        if name not in ALGORITHMS or (op and op not in OPS):
-            word, known = (name, ALGORITHMS) if name not in ALGORITHMS else (op, OPS)
-            raise BackendError(f"MINIGAN_PLAN={given!r}: {word!r} is unknown; {nearest(word, known)}")
+        _known(f"MINIGAN_PLAN={given!r}", [(name, ALGORITHMS), *([(op, OPS)] if op else [])])
         chosen |= {op: name} if op else dict.fromkeys(OPS, name)
     return chosen
+
+
+def _known(where: str, words: list[tuple[str, Iterable[str]]]) -> None:
+    for word, known in words:
+        if word not in known:
+            raise BackendError(f"{where}: {word!r} is unknown; {nearest(word, known)}")
 
 
 FORCED = _forced()
 
 
-@cache
-def choose(op: str, image: Shape, w: Shape, stride: Pair, prepared: bool = False) -> str:
-    """`image` (N,H,W,C): x of conv2d and its weight gradient, dy of the data gradient; w (KH,KW,I,O).
+def lacking(name: str, w: Shape, stride: Pair) -> str:
+    """Why the implementation cannot serve kernel w (KH,KW,I,O) at this stride; "" when it can."""
+    if name != "fft" or (max(stride) <= FFT_STRIDE and max(w[:2]) <= FFT_TAPS):
+        return ""
+    return (
+        f"fft takes strides to {FFT_STRIDE} and kernels to {FFT_TAPS}, "
+        f"but this one has stride {stride} and a {w[0]}x{w[1]} kernel"
+    )
 
-    `prepared`: w is made ready once for many calls, and spectra cost no more than the memory that they fill.
-    """
-    serves_fft = max(stride) <= FFT_STRIDE and max(w[:2]) <= FFT_TAPS
-    forced = FORCED.get(op)
-    if forced == "fft" and not serves_fft:
-        raise BackendError(
-            f"MINIGAN_PLAN forces fft on {op}, which takes strides to {FFT_STRIDE} and kernels to {FFT_TAPS}, but this "
-            f"one has stride {stride} and a {w[0]}x{w[1]} kernel; force it on other ops alone"
-        )
-    if forced:
-        return forced
-    if w[2] <= FEW_CHANNELS:
+
+@cache
+def require(name: str, op: str, w: Shape, stride: Pair, by: str) -> str:
+    """`name`, when it is an implementation that can serve; `by` says who asks for it. Raises BackendError."""
+    _known(by, [(name, ALGORITHMS)])
+    if why := lacking(name, w, stride):
+        raise BackendError(f"{by} asks for {name} on {op}: {why}; leave this one out, or ask for another")
+    return name
+
+
+@cache
+def choose(op: str, image: Shape, w: Shape, stride: Pair, isa: str, ready: bool = False) -> str:
+    """`image` (N,H,W,C): x of conv2d and its weight gradient, dy of the data gradient; w (KH,KW,I,O); `ready`: w was
+    made ready beforehand, so that its spectrum costs no more than reading it."""
+    if forced := FORCED.get(op):
+        return require(forced, op, w, stride, "MINIGAN_PLAN")
+    rule = RULES[isa]
+    if w[2] <= rule.im2col_channels:
         return "im2col"
-    batch = FFT_BATCH if not prepared or w[2] * w[3] > FFT_IN_CACHE else FFT_BATCH_PREPARED[max(stride)]
-    large = min(w[:2]) >= FFT_KERNEL and min(w[2:]) >= FFT_CHANNELS and image[0] >= batch
-    return "fft" if serves_fft and large else "direct"
+    if lacking("fft", w, stride):
+        return "direct"
+    batch = rule.fft_batch_ready[max(stride) - 1] if ready and w[2] * w[3] <= rule.fft_ready else rule.fft_batch
+    smaller = min(image[1:3]) // (1 if op == "conv2d_dgrad" else max(stride))
+    large = (
+        min(w[:2]) >= rule.fft_kernel[max(stride) - 1]
+        and smaller >= rule.fft_side
+        and min(w[2:]) >= rule.fft_channels
+        and image[0] >= batch
+    )
+    return "fft" if large else "direct"
+
+
+def explain(isa: str) -> Iterator[str]:
+    """The built-in plan of an instruction set in words, a line per finding."""
+    rule = RULES[isa]
+    yield f"{isa}, images of at most {rule.im2col_channels} channels: im2col"
+    yield (
+        f"{isa}, else kernels of {rule.fft_kernel[0]} to {FFT_TAPS} at stride 1, of {rule.fft_kernel[1]} to {FFT_TAPS} "
+        f"at stride 2, with sides from {rule.fft_side}, channels from {rule.fft_channels} and batches from "
+        f"{rule.fft_batch} on: fft"
+    )
+    if rule.fft_ready:
+        yield (
+            f"{isa}, where many samples are drawn with kernels made ready, of up to {rule.fft_ready} numbers per tap: "
+            f"fft from batches of {rule.fft_batch_ready[0]} at stride 1 and {rule.fft_batch_ready[1]} at stride 2 on"
+        )
+    yield f"{isa}, all else: direct"
+    if FORCED:
+        forced = ", ".join(f"{op} by {name}" for op, name in FORCED.items())
+        yield f"MINIGAN_PLAN={os.environ.get('MINIGAN_PLAN')} forces {forced}, whatever a plan says"
+
+
+_SIZES = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*")
+_WORDS = "op image kernel stride implementation, as in 'conv2d 64x28x28x1 5x5x1x64 2x2 im2col'"
+
+
+def text(row: Key, name: str) -> str:
+    """One row of a plan as a line of text; `rows` reads it back."""
+    op, *sizes = row
+    return " ".join([op, *("x".join(map(str, s)) for s in sizes), name])
+
+
+def rows(texts: Iterable[str], where: str) -> dict[Key, str]:
+    """The rows of a plan from their lines; `where` names it in errors.
+
+    Raises BackendError on a line that is no row, a word it does not know, an implementation that cannot serve the
+    row's shape, and a shape that stands there twice.
+    """
+    found: dict[Key, str] = {}
+    for line in texts:
+        words = line.split()
+        sizes = [tuple(map(int, word.split("x"))) for word in words[1:4] if _SIZES.fullmatch(word)]
+        if len(words) != 5 or [len(s) for s in sizes] != [4, 4, 2]:
+            raise BackendError(f"{where}: row {line[:200]!r} must read {_WORDS}")
+        op, name = words[0], words[4]
+        _known(f"{where}: row {line!r}", [(op, OPS), (name, ALGORITHMS)])
+        row: Any = (op, *sizes)
+        if row in found:
+            raise BackendError(f"{where}: row {line!r} names a shape that an earlier row names; keep one of them")
+        found[row] = require(name, op, row[2], row[3], f"{where}: row {line!r}")
+    return found

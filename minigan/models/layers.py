@@ -168,7 +168,7 @@ class Conv2d(_Convolution):
         return (*conv_out((h, w), self.kernel, self.stride, self.padding), self.out)
 
     def prepare(self, n: int) -> None:
-        self.ready = self.ops.prepare("conv2d", self.w, n, self.in_shape[:2], self.stride, self.padding)
+        self.ready = self.ops.prepare("conv2d", (n, *self.in_shape), self.w, self.stride, self.padding)
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         w = self.w if self.ready is None else self.ready
@@ -208,7 +208,8 @@ class ConvTranspose2d(_Convolution):
         return (*out, self.out)
 
     def prepare(self, n: int) -> None:
-        self.ready = self.ops.prepare("conv2d_dgrad", self.w, n, self.out_shape[:2], self.stride, self.padding)
+        image, out_hw = (n, *self.in_shape), self.out_shape[:2]
+        self.ready = self.ops.prepare("conv2d_dgrad", image, self.w, self.stride, self.padding, out_hw)
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         w = self.w if self.ready is None else self.ready

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from minigan import backends
+from minigan.backends import plan
 from minigan.data import describe
 from minigan.errors import BackendError
 from minigan.training import environment
@@ -20,10 +21,13 @@ def report() -> Iterator[tuple[str, str]]:
     )
     for name in backends.BACKENDS:
         try:
-            backends.load(name)
+            module = backends.load(name)
             yield name, "complete"
         except BackendError as e:
             yield name, str(e)
+        else:
+            isa = getattr(module, "ISA", None)
+            yield from (("plan", line) for line in (plan.explain(isa) if isa else ()))
     yield "auto", backends.choose()[1]
     for row in describe():
         yield "data", f"{row.name}: {row.where or f'not here; minigan data fetch {row.name}'}"

@@ -8,7 +8,14 @@ import numpy as np
 
 from minigan import __version__
 
-_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "MINIGAN_ISA")
+_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "MINIGAN_ISA",
+    "MINIGAN_PLAN",
+)
 
 
 def threads() -> int:
@@ -25,20 +32,21 @@ def cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def record(backend: str) -> dict[str, Any]:
-    """Versions, processor features, BLAS and threads."""
+def record(backend: str, isa: str = "") -> dict[str, Any]:
+    """Versions, processor features, BLAS and threads; `isa` is the backend's instruction set, where it has one."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     return {
         "minigan": __version__,
         "backend": backend,
+        **({"isa": isa} if isa else {}),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": f"{blas['name']} {blas['version']}",
         "cpu": cpu(),
         "simd": config["SIMD Extensions"]["found"],
         "threads": threads(),
-        **{name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+        **{name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 
 

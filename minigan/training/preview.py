@@ -3,10 +3,13 @@
 import time
 import tracemalloc
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from minigan.config import Config
+from minigan.tasks.gan import GAN
+from minigan.training.convolutions import ROLES, recorded
 from minigan.training.trainer import prepare
 
 _TRIAL_S = 2.0
@@ -15,25 +18,19 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Preview:
-    """A row per layer (name, kind, output shape, parameters), and lines about the whole."""
+    """A row per layer (name, kind, output shape, parameters, implementations of forward, dX and dW), and lines about
+    the whole."""
 
     title: str
-    layers: list[tuple[str, str, str, str]]
+    layers: list[tuple[str, str, str, str, str]]
     lines: list[str]
 
 
-def preview(config: Config) -> Preview:
+def preview(config: Config, resume: bool = False) -> Preview:
     """Builds the run without writing anything, and takes a few steps of it for its time and memory."""
     tracemalloc.start()
-    parts = prepare(config)
+    parts = prepare(config, resume)
     c, task = parts.config, parts.task
-    rows = []
-    for net in (task.G, task.D):
-        rows.append((net.name, "input", _shape(c.train.batch_size, net.in_shape), ""))
-        for layer in net.layers:
-            count = sum(int(np.prod(p.shape)) for p in layer.params.values())
-            shape = _shape(c.train.batch_size, layer.out_shape)
-            rows.append((layer.name, type(layer).__name__, shape, f"{count:,}" if count else ""))
     weights = sum(np.asarray(a).nbytes for a in task.tensors().values())
     batches = [parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)]
     task.step(batches, 0)
@@ -44,6 +41,15 @@ def preview(config: Config) -> Preview:
         task.step(batches, count + 1)
         count += 1
     step_s = (time.perf_counter() - began) / count
+    served = _served(task, batches)
+    rows = []
+    for net in (task.G, task.D):
+        rows.append((net.name, "input", _shape(c.train.batch_size, net.in_shape), "", ""))
+        for layer in net.layers:
+            size = sum(int(np.prod(p.shape)) for p in layer.params.values())
+            shape = _shape(c.train.batch_size, layer.out_shape)
+            words = served.get(layer.name, "")
+            rows.append((layer.name, type(layer).__name__, shape, f"{size:,}" if size else "", words))
     total = parts.total_steps
     epochs = total * task.batches_per_step / parts.batches.per_epoch
     return Preview(
@@ -59,6 +65,18 @@ def preview(config: Config) -> Preview:
             "nothing was written",
         ],
     )
+
+
+def _served(task: GAN, batches: list[Any]) -> dict[str, str]:
+    """layer -> the implementations of its forward, dX and dW in a step, "-" for none; {} where there is no choice."""
+    if not hasattr(task.ops, "chosen"):
+        return {}
+    with recorded(task) as calls:
+        task.step(batches, 0)
+    found: dict[str, dict[str, str]] = {}
+    for call in calls:
+        found.setdefault(call.layer, {})[call.role] = task.ops.chosen(*call.key)
+    return {layer: ", ".join(roles.get(role, "-") for role in ROLES) for layer, roles in found.items()}
 
 
 def _shape(n: int, shape: tuple[int, ...]) -> str:

@@ -12,7 +12,8 @@ from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, pictures
-from minigan.training.trainer import drawn_from, open_backend, restore
+from minigan.training.plans import open_backend
+from minigan.training.trainer import drawn_from, restore
 
 
 class Run:
@@ -91,7 +92,7 @@ def load(path: str | Path, backend: str = "auto") -> Run:
     file = checkpoint.resolve(Path(path))
     saved = checkpoint.load(file)
     config = configs.from_dict(saved.meta["config"], str(file), [f"train.backend={backend}"])
-    ops, _ = open_backend(config)
+    ops, _ = open_backend(config, recorded=True)
     task = GAN(config, ops, tuple(saved.meta["shape"]))
     restore(task, saved)
     return Run(Path(path), saved, config, task)

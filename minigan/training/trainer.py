@@ -8,13 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
-from minigan import backends, rng
 from minigan import config as configs
+from minigan import rng
 from minigan.backends.checked import Breach
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import RANGES, Config
@@ -26,6 +25,7 @@ from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, environment, pictures
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.log import RunLog
+from minigan.training.plans import check_forced, open_backend, unmatched
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
 
@@ -70,7 +70,7 @@ class Parts:
     """What a configuration builds, with nothing written yet."""
 
     config: Config
-    ops: ModuleType
+    ops: Any
     backend_note: str
     dataset: Dataset
     batches: Batches
@@ -97,24 +97,16 @@ class Parts:
         return c.steps or math.ceil(c.epochs * self.batches.per_epoch / self.task.batches_per_step)
 
 
-def open_backend(config: Config) -> tuple[ModuleType, str]:
-    """The backend a configuration names, and a line that says which it is and why. Raises BackendError."""
-    c = config.train
-    if c.backend == "auto" and c.dtype == "float64":
-        return backends.load("numpy"), "backend numpy (float64)"
-    return backends.choose() if c.backend == "auto" else (backends.load(c.backend), f"backend {c.backend}")
-
-
 def open_data(config: Config) -> Dataset:
     """The data set a configuration names, scaled to its range. Raises DataError."""
     c = config.data
     return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
 
 
-def prepare(config: Config) -> Parts:
+def prepare(config: Config, resume: bool = False) -> Parts:
     """Everything that can fail on a user's mistake, before anything is written."""
     config = configs.from_dict(config.to_dict(), config.preset)
-    ops, note = open_backend(config)
+    ops, note = open_backend(config, resume)
     dataset = open_data(config)
     if dataset.stored is None and RANGES[config.data.range]:
         raise ConfigError(
@@ -129,7 +121,9 @@ def prepare(config: Config) -> Parts:
         data=dataclasses.replace(config.data, name=name),
     )
     batches = Batches(dataset, config.train.batch_size, config.train.seed)
-    return Parts(config, ops, note, dataset, batches, GAN(config, ops, dataset.shape))
+    task = GAN(config, ops, dataset.shape)
+    check_forced(ops, task.nets.values())
+    return Parts(config, ops, note, dataset, batches, task)
 
 
 def train(
@@ -151,11 +145,11 @@ class Trainer:
     def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter, verify: int = 0):
         self.out, self.reporter = out, reporter
         _refuse(out, resume)
-        self.parts = prepare(config)
+        self.parts = prepare(config, resume)
         config, self.task = self.parts.config, self.parts.task
         self.config = config
         self.resume, self.saved = resume, self._saved() if resume else None
-        self.environment = environment.record(self.parts.ops.NAME)
+        self.environment = environment.record(self.parts.ops.NAME, getattr(self.parts.ops, "ISA", ""))
         self.first, self.elapsed = 0, 0.0
         reporter.note(self.parts.backend_note)
         if self.saved:
@@ -381,6 +375,8 @@ def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
             yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
     if total < config.train.log_every:
         yield f"no log line and no loss plot: train.log_every is {config.train.log_every}, the run {total} steps"
+    if unmatched(config):
+        yield f"no row of the plan is for batches of {config.train.batch_size}, so the built-in one serves the steps"
     if not task.loss.probability:
         yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
 

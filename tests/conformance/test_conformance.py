@@ -154,7 +154,7 @@ def test_layers_of_known_gans(name: str) -> None:
                 "conv2d_wgrad": dw,
             }
             for op, numbers in got.items():
-                chosen = plan.choose(op, dy.shape if op == "conv2d_dgrad" else x.shape, weights.shape, pair)
+                chosen = ops.chosen(op, dy.shape if op == "conv2d_dgrad" else x.shape, weights.shape, pair)
                 place = f"{name}, N {n}, {isa}, {op} by {chosen}"
                 if chosen in plan.INEXACT:
                     error = np.linalg.norm(numbers - want[op]) / np.linalg.norm(want[op])

@@ -3,11 +3,15 @@
 Same signatures, same meaning: backends/oracle says what each one computes, in families of the same names. The kernels
 live in csrc/, once per instruction set: MINIGAN_ISA forces one, MINIGAN_NUM_THREADS sets the threads; both are read
 when this package is imported. Results are the same bits for any number of threads. What arguments must be is said by
-backends/checks, in a ShapeError. Beside the oracle's functions, `work_of` tells what a convolution really does.
+backends/checks, in a ShapeError. Beside the oracle's functions it has `chosen` and `by`: which implementation serves
+a convolution, and one call by another; and `work_of`: what a convolution really does.
 """
 
+from minigan.backends.cpp import table
 from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare
+from minigan.backends.cpp.conv import by as by
 from minigan.backends.cpp.conv import chosen as chosen
+from minigan.backends.cpp.conv import prepare_by as prepare_by
 from minigan.backends.cpp.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -57,7 +61,7 @@ from minigan.backends.cpp.pointwise import (
 from minigan.backends.cpp.random import dropout, dropout_backward
 from minigan.backends.cpp.work import work_of as work_of
 
-NAME = "cpp"
+NAME, ISA, BUILD = "cpp", table.ISA, table.BUILD
 
 __all__ = [
     "activation",

@@ -1,10 +1,14 @@
-"""Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py)."""
+"""Convolution and its gradients; which implementation serves which shape is the plan's decision (backends/plan.py).
 
+`by` forces one for a single call: by("fft", "conv2d", x, w, b, stride, padding).
+"""
+
+from functools import partial
 from typing import Any
 
 from minigan.backends import checks
-from minigan.backends.cpp.table import kernels, run
-from minigan.backends.plan import choose
+from minigan.backends.cpp.table import ISA, kernels, run
+from minigan.backends.plan import choose, require
 from minigan.models.shapes import Act, Array, Pads, Pair, Shape
 
 
@@ -13,8 +17,10 @@ def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act
     return run(_conv2d, checks.conv2d, x, w, b, stride, padding, act)
 
 
-def _conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None) -> Array:
-    name = choose("conv2d", x.shape, w.shape, stride, type(w) is kernels.ReadyWeights)
+def _conv2d(
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None, impl: str = ""
+) -> Array:
+    name = chosen("conv2d", x.shape, w.shape, stride, impl, type(w) is kernels.ReadyWeights)
     return kernels.conv2d(name, x, w, b, stride, padding, act)
 
 
@@ -26,9 +32,10 @@ def conv2d_dgrad(
 
 
 def _conv2d_dgrad(
-    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None
-) -> Array:
-    name = choose("conv2d_dgrad", dy.shape, w.shape, stride, type(w) is kernels.ReadyWeights)
+    dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, out_hw: Pair, act: Act | None = None,
+    impl: str = "",
+) -> Array:  # fmt: skip
+    name = chosen("conv2d_dgrad", dy.shape, w.shape, stride, impl, type(w) is kernels.ReadyWeights)
     return kernels.conv2d_dgrad(name, dy, w, b, stride, padding, out_hw, act)
 
 
@@ -37,17 +44,11 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair,
     run(_conv2d_wgrad, checks.conv2d_wgrad, dy, x, dw, db, stride, padding)
 
 
-def _conv2d_wgrad(dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads) -> None:
-    name = chosen("conv2d_wgrad", x.shape, dw.shape, stride)
+def _conv2d_wgrad(
+    dy: Array, x: Array, dw: Array, db: Array | None, stride: Pair, padding: Pads, impl: str = ""
+) -> None:
+    name = chosen("conv2d_wgrad", x.shape, dw.shape, stride, impl)
     kernels.conv2d_wgrad(name, dy, x, dw, db, stride, padding)
-
-
-def prepare(op: str, w: Array, n: int, image_hw: Pair, stride: Pair, padding: Pads) -> Any:
-    """w (KH,KW,I,O) as the implementation that serves `op` on n samples reads it; w itself where that is as it is."""
-    ready = {"conv2d": kernels.ready_conv2d, "conv2d_dgrad": kernels.ready_conv2d_dgrad}[op]
-    name = choose(op, (n, *image_hw, w.shape[2 if op == "conv2d" else 3]), w.shape, stride, prepared=True)
-    made = ready(name, w, image_hw, stride, padding)
-    return w if made is None else made
 
 
 def bias_grad(dy: Array, db: Array) -> None:
@@ -55,6 +56,39 @@ def bias_grad(dy: Array, db: Array) -> None:
     run(kernels.bias_grad, checks.bias_grad, dy, db)
 
 
-def chosen(op: str, image: Shape, w: Shape, stride: Pair) -> str:
-    """The implementation that serves such a call: the plan's."""
-    return choose(op, image, w, stride)
+def prepare(op: str, image: Shape, w: Array, stride: Pair, padding: Pads, out_hw: Pair | None = None) -> Any:
+    """w (KH,KW,I,O) as the implementation that serves `op` reads it; w itself where that is as it is."""
+    return prepare_by("", op, image, w, stride, padding, out_hw)
+
+
+def prepare_by(
+    impl: str, op: str, image: Shape, w: Array, stride: Pair, padding: Pads, out_hw: Pair | None = None
+) -> Any:
+    """As `prepare`, for the implementation `impl`, or the built-in plan's where it is empty."""
+    name = chosen(op, image, w.shape, stride, impl, ready=True)
+    made = _READY[op](name, w, out_hw or image[1:3], stride, padding)
+    return w if made is None else made
+
+
+_READY: dict[str, Any] = {"conv2d": kernels.ready_conv2d, "conv2d_dgrad": kernels.ready_conv2d_dgrad}
+
+
+def chosen(op: str, image: Shape, w: Shape, stride: Pair, impl: str = "", ready: bool = False) -> str:
+    """The implementation that serves such a call: `impl`, where it is given and can, else the built-in plan's."""
+    return require(impl, op, w, stride, "the call") if impl else choose(op, image, w, stride, ISA, ready)
+
+
+def by(impl: str, op: str, *args: Any) -> Any:
+    """op(*args) by the implementation `impl`, whatever the plan says.
+
+    Raises BackendError when it is unknown or cannot serve the shape, and ShapeError as the op does.
+    """
+    call, check = _CALLS[op]
+    return run(partial(call, impl=impl), check, *args)
+
+
+_CALLS: dict[str, Any] = {
+    "conv2d": (_conv2d, checks.conv2d),
+    "conv2d_dgrad": (_conv2d_dgrad, checks.conv2d_dgrad),
+    "conv2d_wgrad": (_conv2d_wgrad, checks.conv2d_wgrad),
+}

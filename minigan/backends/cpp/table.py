@@ -20,6 +20,8 @@ except ImportError as error:
 
 _cpp.threads()  # a MINIGAN_NUM_THREADS that is none is refused now
 kernels = _cpp.kernels(_cpp.isa())
+ISA: str = kernels.isa
+BUILD = " ".join(_cpp.build().values())  # the compiler and its version
 
 
 def run(kernel: Callable[..., Any], check: Callable[..., Any], *args: Any) -> Any:

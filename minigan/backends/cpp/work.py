@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from minigan.backends.cpp.conv import chosen
 from minigan.backends.cpp.table import kernels
-from minigan.backends.plan import choose
 
 # op's arguments, arrays as shapes -> the image that the plan decides by, x (N,H,W,I), w (KH,KW,I,O), stride, padding
 _CONVOLUTIONS: dict[str, Callable[..., tuple[Any, ...]]] = {
@@ -24,5 +24,5 @@ def work_of(op: str, *args: Any) -> tuple[str, int] | None:
     if op not in _CONVOLUTIONS:
         return None
     image, x, w, stride, padding = _CONVOLUTIONS[op](*args)
-    name = choose(op, image, w, stride)
+    name = chosen(op, image, w, stride)
     return name, round(sum(kernels.conv_flops(name, op, x, w, stride, padding)))

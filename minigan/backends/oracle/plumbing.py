@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import ShapeError
-from minigan.models.shapes import Array, Pads, Pair
+from minigan.models.shapes import Array, Pads, Pair, Shape
 
 
 def asarray(host: Any) -> Array:
@@ -43,11 +43,11 @@ def copyto(p: Array, host: Any) -> None:
     np.copyto(p, host)
 
 
-def prepare(op: str, w: Array, n: int, image_hw: Pair, stride: Pair, padding: Pads) -> Any:
-    """What `op`, "conv2d" or "conv2d_dgrad", takes in place of w (KH,KW,I,O) for n samples; here w itself.
+def prepare(op: str, image: Shape, w: Array, stride: Pair, padding: Pads, out_hw: Pair | None = None) -> Any:
+    """What `op`, "conv2d" or "conv2d_dgrad", takes in place of w (KH,KW,I,O) for its `image`; here w itself.
 
-    A backend may pack or transform w once and for all: it must be made anew as soon as w is written. image_hw is the
-    size of the convolution's larger image: of conv2d's x, of conv2d_dgrad's dx.
+    A backend may pack or transform w once and for all: it must be made anew as soon as w is written. `image` (N,H,W,C)
+    is the shape of conv2d's x or of conv2d_dgrad's dy, which has out_hw besides.
     """
     return w
 
