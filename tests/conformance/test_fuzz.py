@@ -21,8 +21,8 @@ ODD: list[Any] = [
     b"x", (), (1,), (1, 1), (0, 1), (-1, 2), (1.5, 1), (1, "1"), [1, 1], (2**20, 1), (1, 1, 1), np.float64(2),
     np.int64(1), ((0, 0), (0, 0)), ((1, 0), (0, 2)), ((0, 0),), ((0, -1), (0, 0)), ((0, 0), (0,)), ((0, 0), 1),
     ((2**40, 0), (0, 0)), Act("relu"), Act("tanh"), Act("gelu"), Act(5), Act(None), Act("leaky_relu", "steep"),
-    Act("relu", None), ("relu",), np.zeros(()), np.zeros((), np.float32), np.zeros(0, np.float32), np.ones(1, np.float32),
-    np.ones((2, 3), np.float32), np.ones((1, 2, 2, 3), np.float32), np.ones(22, np.float32),
+    Act("relu", None), ("relu",), np.zeros(()), np.zeros((), np.float32), np.zeros(0, np.float32),
+    np.ones(1, np.float32), np.ones((2, 3), np.float32), np.ones((1, 2, 2, 3), np.float32), np.ones(22, np.float32),
     np.full((2, 3), 10**6, np.int32), np.zeros((1,) * 32, np.float32), np.ones(3, "U1"), np.ones(3, object),
     np.zeros(3, "f4,f4"), np.ma.ones(3, "f4"),
 ]  # fmt: skip
