@@ -17,7 +17,7 @@ from benchmarks.ops import rates
 from benchmarks.processes import Worker
 from minigan import config as configs
 
-STEPS = [work for work in works.STEPS if work["kind"] == "step"]
+STEPS = [work for work in works.STEPS if work["kind"] == "step" and "set" not in work]
 
 
 def merged(takes: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def measured(
 ) -> dict[str, Any]:
     """A work's rows, and the summaries of its step whole and apart."""
     show(description=work["name"])
-    given = work | {"config": configs.load(work["preset"]).to_dict()}
+    given = work | {"config": configs.load(work["preset"], work.get("set", [])).to_dict()}
     ready = {name: worker.ask("prepare", given) for name, worker in workers.items()}
     takes = []
 

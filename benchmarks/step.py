@@ -47,7 +47,7 @@ def measured(
     work: works.Work, backend: str, threads: int, rounds: int, python: str | None, show: Callable[..., None]
 ) -> dict[str, Any]:
     """A row of the result; without PyTorch when `python` is None."""
-    work = work | {"config": configs.load(work["preset"]).to_dict()}
+    work = work | {"config": configs.load(work["preset"], work.get("set", [])).to_dict()}
     kinds = variants(work) if python else {}
     sides: dict[str, Callable[[int], list[float]]] = {}
     seconds: dict[str, float] = {}

@@ -127,7 +127,7 @@ def _step(settings: dict[str, Any], tables: Any, batch: int, g: Any, d: Any, lay
     weights_d = list(d.parameters())
     g, d = _compiled(settings, g), _compiled(settings, d)
     real = torch.rand(batch, SHAPE[2], *SHAPE[:2]).contiguous(memory_format=layout)
-    one, zero = torch.ones(batch, 1), torch.zeros(batch, 1)
+    one, zero, shared = torch.ones(batch, 1), torch.zeros(batch, 1), tables["train"]["share_fake"]
 
     def autocast() -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=settings["bf16"])
@@ -140,17 +140,17 @@ def _step(settings: dict[str, Any], tables: Any, batch: int, g: Any, d: Any, lay
 
     def step() -> None:
         with autocast():
-            with torch.no_grad():
+            with torch.set_grad_enabled(shared):
                 fake = g(z())
             opt_d.zero_grad(set_to_none=True)
-            loss_d = loss(d(real), one) + loss(d(fake), zero)
+            loss_d = loss(d(real), one) + loss(d(fake.detach()), zero)
         loss_d.backward()
         opt_d.step()
         for p in weights_d:
             p.requires_grad_(False)
         with autocast():
             opt_g.zero_grad(set_to_none=True)
-            loss_g = loss(d(g(z())), one)
+            loss_g = loss(d(fake if shared else g(z())), one)
         loss_g.backward()
         opt_g.step()
         for p in weights_d:

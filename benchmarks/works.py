@@ -7,6 +7,13 @@ SHAPE = (28, 28, 1)  # MNIST's items
 
 STEPS: list[Work] = [
     {"name": "DCGAN batch 64 one step", "kind": "step", "preset": "dcgan-mnist", "batch": 64},
+    {
+        "name": "DCGAN batch 64 one step, G's batch shared",
+        "kind": "step",
+        "preset": "dcgan-mnist",
+        "set": ["train.share_fake=true"],
+        "batch": 64,
+    },
     {"name": "MLP GAN batch 128 one step", "kind": "step", "preset": "mlp-mnist", "batch": 128},
     {"name": "sampling from the DCGAN generator, batch 64", "kind": "sample", "preset": "dcgan-mnist", "batch": 64},
     {"name": "sampling from the DCGAN generator, batch 1", "kind": "sample", "preset": "dcgan-mnist", "batch": 1},

@@ -18,3 +18,9 @@ def build(model: Model, shape: Shape) -> tuple[Chain, Chain]:
         *(Reshape(-1), Linear(1, init=init)),
     ]
     return dcgan(model, shape)[0], Chain(*d)
+
+
+def build_with_dropout_in_g(model: Model, shape: Shape) -> tuple[Chain, Chain]:
+    """The same, and dropout on z."""
+    g, d = build(model, shape)
+    return Chain(Dropout(0.5), *g.nodes), d

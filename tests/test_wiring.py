@@ -3,6 +3,8 @@
 Every test is a plain function, so that test_seeded_bugs.py can run it against a seeded bug.
 """
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -230,13 +232,13 @@ def test_a_step_takes_n_critic_batches_and_one_update_of_g() -> None:
     seen: list[tuple[str, int]] = []
     d_step, g_step = gan.d_step, gan.g_step
 
-    def spy_d(x: np.ndarray, z: np.ndarray, update: bool = True) -> Any:
+    def spy_d(x: np.ndarray, z: np.ndarray, *more: Any) -> Any:
         seen.append(("d", float(x[0, 0, 0, 0]), float(z[0, 0]), int(gan.clock.array[2])))
-        return d_step(x, z, update)
+        return d_step(x, z, *more)
 
-    def spy_g(z: np.ndarray, update: bool = True) -> Any:
+    def spy_g(z: np.ndarray, *more: Any) -> Any:
         seen.append(("g", 0.0, float(z[0, 0]), int(gan.clock.array[2])))
-        return g_step(z, update)
+        return g_step(z, *more)
 
     gan.d_step, gan.g_step = spy_d, spy_g
     batches = [batch(seed) for seed in range(3)]
@@ -247,6 +249,29 @@ def test_a_step_takes_n_critic_batches_and_one_update_of_g() -> None:
     assert [tick for *_, tick in seen] == [20, 21, 22, 23], "no two sub-steps share a tick"
     assert (gan.opt_d.count, gan.opt_g.count) == (3, 1)
     assert set(record) == {"loss_d", "d_real", "d_fake", "grad_norm2_d", "loss_g", "grad_norm2_g"}
+
+
+def test_a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_again() -> None:
+    shared, apart = make(share_fake=True, n_critic=2), make(n_critic=2)
+    batches, passes = [batch(1), batch(2)], []
+    forward = shared.G.forward
+    shared.G.forward = lambda z, mode="batch": passes.append((z, mode)) or forward(z, mode)  # type: ignore[method-assign]
+    draws = apart._z
+    # the other GAN draws anew in G's step, but is given the z of its last D step
+    apart._z = lambda stream, tick, n: draws("z/d", tick - (stream == "z/g"), n)  # type: ignore[method-assign]
+    records = [gan.step(batches, 4) for gan in (shared, apart)]
+    assert [mode for _, mode in passes] == ["frozen", "batch"], "one pass of G per D step, none of its own for G's"
+    assert records[0].keys() == records[1].keys()
+    for name, gan in (("g", shared), ("d", shared)):
+        assert_same(snapshot(gan, name), snapshot(apart, name))
+
+
+def test_a_shared_batch_needs_a_generator_without_dropout() -> None:
+    model = dataclasses.replace(MODEL, family="normed_dcgan:build_with_dropout_in_g")
+    for share in (False, True):
+        words = config.Config(model=model, train=config.Train(share_fake=share))
+        with pytest.raises(ConfigError, match=r"share_fake.*dropout") if share else contextlib.nullcontext():
+            GAN(words, ops, SHAPE)
 
 
 def test_a_step_is_a_function_of_the_seed() -> None:

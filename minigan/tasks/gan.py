@@ -19,8 +19,10 @@ import numpy as np
 from minigan import rng
 from minigan.backends.clock import BAD
 from minigan.config import Config
+from minigan.errors import ConfigError
 from minigan.losses import called, make_loss
 from minigan.models.builders import make_nets
+from minigan.models.layers import Dropout
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
 from minigan.optim import Clock, Optimizer
@@ -48,6 +50,11 @@ class GAN:
         self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
         self.optimizers = {"d": self.opt_d, "g": self.opt_g}
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
+        self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
+            raise ConfigError(
+                "train.share_fake is set, but G has dropout, whose mask is drawn anew in each step; leave one of them out"
+            )
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
 
     @property
@@ -68,14 +75,21 @@ class GAN:
     def _sub_step(self, batches: Sequence[Array], step: int, sub: int, update: bool = True) -> Record:
         """D's step on batch number `sub`; G's after the last."""
         tick = self._tick(step, sub)
-        if sub < len(batches):
-            return self.d_step(batches[sub], self._z("z/d", tick, len(batches[sub])), update)
-        return self.g_step(self._z("z/g", tick, len(batches[-1])), update)
+        if sub == len(batches):
+            z = None if self.made else self._z("z/g", tick, len(batches[-1]))
+            return self.g_step(z, update, self.made)
+        z = self._z("z/d", tick, len(batches[sub]))
+        shared = self.config.train.share_fake and sub + 1 == len(batches)
+        self.made = self.G.forward(z) if shared else None
+        return self.d_step(batches[sub], z, update, self.made)
 
-    def d_step(self, x_real: Array, z: Array, update: bool = True) -> Record:
-        """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are."""
+    def d_step(self, x_real: Array, z: Array, update: bool = True, made: Any = None) -> Record:
+        """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
+
+        `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake).
+        """
         G, D, ops = self.G, self.D, self.D.ops
-        x_fake, _ = G.forward(z, mode="frozen")
+        x_fake, _ = made or G.forward(z, mode="frozen")
         real, ctx_real = D.forward(x_real, call=0)
         fake, ctx_fake = D.forward(x_fake, call=1)
         loss, dreal, dfake = self.loss.critic(ops, real, fake)
@@ -96,10 +110,10 @@ class GAN:
             "grad_norm2_d": norm2,
         }
 
-    def g_step(self, z: Array, update: bool = True) -> Record:
-        """z (N, Z): one update of G. The gradient runs through D, not into D."""
+    def g_step(self, z: Array | None, update: bool = True, made: Any = None) -> Record:
+        """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D."""
         G, D, ops = self.G, self.D, self.G.ops
-        x_fake, ctx_g = G.forward(z)
+        x_fake, ctx_g = made or G.forward(z)
         fake, ctx_d = D.forward(x_fake, mode="frozen")
         loss, dfake = self.loss.generator(ops, fake)
         loss = G.add_penalty(loss)

@@ -1,0 +1,85 @@
+"""Kernels that were made ready beforehand (Net.prepare) give what the kernels themselves give, and are never out of date."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cpp_isas import BACKENDS, ISAS
+
+from minigan import config
+from minigan.backends import oracle, plan
+from minigan.errors import BackendError
+from minigan.models.shapes import Act
+from minigan.tasks.gan import GAN
+
+SAME = ((2, 2), (2, 2))
+# image (H,W), I, O, kernel, stride, padding
+SHAPES: dict[str, tuple[Any, ...]] = {
+    "5x5": ((7, 7), 33, 40, 5, (1, 1), SAME),
+    "stride 2": ((14, 13), 17, 35, 5, (2, 2), ((1, 2), (1, 2))),
+    "few channels": ((9, 8), 3, 16, 4, (2, 1), ((1, 1), (2, 1))),
+    "3x3": ((6, 11), 32, 7, 3, (1, 1), ((1, 1), (1, 1))),
+}
+
+
+def drawn(shape: tuple[Any, ...], n: int) -> tuple[np.ndarray, ...]:
+    """x, w, dy, and biases of both ends: small whole numbers."""
+    (h, w), i, o, k, (sh, sw), ((top, bottom), (left, right)) = shape
+    rng = np.random.default_rng(n)
+    p, q = (h + top + bottom - k) // sh + 1, (w + left + right - k) // sw + 1
+    shapes = ((n, h, w, i), (k, k, i, o), (n, p, q, o), (o,), (i,))
+    return tuple(rng.integers(-4, 5, s).astype(np.float32) for s in shapes)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("impl", plan.ALGORITHMS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_ready_kernel_gives_what_the_kernel_gives(name: str, impl: str, isa: str) -> None:
+    ops, shape, act = BACKENDS[isa], SHAPES[name], Act("leaky_relu", 0.25)
+    hw, *_, stride, padding = shape
+    for n in (1, 3, 20):
+        x, w, dy, b, b_in = drawn(shape, n)
+        ready = ops.prepare_by(impl, "conv2d", x.shape, w, stride, padding)
+        back = ops.prepare_by(impl, "conv2d_dgrad", dy.shape, w, stride, padding, hw)
+        assert (ready is w) == (back is w) == (impl == "im2col"), "windows are multiplied by w as it lies"
+        got = ops.by(impl, "conv2d", x, ready, b, stride, padding, act)
+        dx = ops.by(impl, "conv2d_dgrad", dy, back, b_in, stride, padding, hw, act)
+        for mine, its in (
+            (got, oracle.conv2d(x, w, b, stride, padding, act)),
+            (dx, oracle.conv2d_dgrad(dy, w, b_in, stride, padding, hw, act)),
+        ):
+            error = np.linalg.norm(mine - its) / np.linalg.norm(its)
+            assert error <= (2e-6 if impl in plan.INEXACT else 0), f"{name}, N {n}, {impl}, {isa}: {error:.1e}"
+
+
+def test_what_is_ready_for_another_call_is_not_used() -> None:
+    ops, shape = BACKENDS[ISAS[0]], SHAPES["5x5"]
+    hw, *_, stride, padding = shape
+    x, w, dy, *_ = drawn(shape, 2)
+    for impl in ("direct", "fft"):
+        ready = ops.prepare_by(impl, "conv2d", x.shape, w, stride, padding)
+        for other in plan.ALGORITHMS:  # another implementation, another pass, an image of another size
+            plain = ops.by(other, "conv2d_dgrad", dy, w, None, stride, padding, hw)
+            assert np.array_equal(ops.by(other, "conv2d_dgrad", dy, ready, None, stride, padding, hw), plain)
+            larger = np.pad(x, ((0, 0), (0, 3), (0, 0), (0, 0)))
+            plain = ops.by(other, "conv2d", larger, w, None, stride, padding)
+            assert np.array_equal(ops.by(other, "conv2d", larger, ready, None, stride, padding), plain)
+    with pytest.raises(BackendError, match="fft takes strides to 2"):
+        ops.prepare_by("fft", "conv2d", x.shape, w, (3, 3), padding)
+
+
+@pytest.mark.parametrize("backend", [oracle, *BACKENDS.values()], ids=["numpy", *ISAS])
+def test_a_net_draws_the_same_prepared_or_not_and_reads_new_weights_after_release(backend: Any) -> None:
+    gan = GAN(config.load("dcgan-mnist", ["train.backend=numpy", "model.widths_g=[64, 40, 33]"]), backend, (28, 28, 1))
+    z = np.random.default_rng(0).standard_normal((3, 100)).astype(np.float32)
+    plain, _ = gan.G.forward(z, mode="running")
+    gan.G.prepare(3)
+    ready, _ = gan.G.forward(z, mode="running")
+    assert np.abs(ready - plain).max() <= 1e-5 * np.abs(plain).max()
+    gan.G.release()
+    gan.G.p *= 2
+    fresh, _ = gan.G.forward(z, mode="running")
+    assert np.abs(fresh - plain).max() > 0.1 * np.abs(plain).max()
+    drawn_before = gan.samples(z, "g")
+    gan.G.p /= 2
+    assert np.abs(gan.samples(z, "g") - drawn_before).max() > 0.1 * np.abs(plain).max(), "samples reads new weights"
