@@ -337,8 +337,8 @@ BUGS: dict[str, list[Row]] = {
     "tasks/gan.py": [
         (
             "G's statistics move in the D step",
-            'x_fake, _ = G.forward(z, mode="frozen")',
-            "x_fake, _ = G.forward(z)",
+            'x_fake, _ = made or G.forward(z, mode="frozen")',
+            "x_fake, _ = made or G.forward(z)",
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
@@ -465,9 +465,21 @@ BUGS: dict[str, list[Row]] = {
             ),
         ),
         (
+            "a shared batch is made with frozen statistics",
+            "self.made = self.G.forward(z) if shared else None",
+            'self.made = self.G.forward(z, mode="frozen") if shared else None',
+            ("wiring: a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_again",),
+        ),
+        (
+            "the first D step's batch is shared, not the last one's",
+            "shared = self.config.train.share_fake and sub + 1 == len(batches)",
+            "shared = self.config.train.share_fake and sub == 0",
+            ("wiring: a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_again",),
+        ),
+        (
             "G learns from frozen statistics alone",
-            "x_fake, ctx_g = G.forward(z)\n",
-            'x_fake, ctx_g = G.forward(z, mode="frozen")\n',
+            "x_fake, ctx_g = made or G.forward(z)\n",
+            'x_fake, ctx_g = made or G.forward(z, mode="frozen")\n',
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (

@@ -1,4 +1,4 @@
-"""Kernels that were made ready beforehand (Net.prepare) give what the kernels themselves give, and are never out of date."""
+"""Weights that were made ready beforehand (Net.prepare) give what the weights give, and are never out of date."""
 
 from typing import Any
 
