@@ -78,18 +78,36 @@ inline void dense_few(const float* x, const float* w, const float* b, float* y, 
     });
 }
 
+// The layer of one output, D's last: w is one column, which as a row is contiguous, and a sample's output a dot product
+inline void dense_one(const float* x, const float* w, const float* b, float* y, int N, int I, Act act) {
+    const Rows rows = rows_of(x, I, y, 1, N);
+    const Cut tiles(N, DOT_M);
+    for_parts(tiles.pieces, [&](int part) {
+        const int n = tiles.begin(part);
+        const Dot term = {rows.in + n, w};
+        DOTS[tiles.size(part) - 1][0](1, &term, I, I, rows.out + n, 0);
+        finish_rows(rows.out + n, tiles.size(part), 0, 1, b, act);
+    });
+}
+
 void linear_forward(const float* x, const float* w, const float* b, float* y, int N, int I, int O, Act act) {
+    if (O == 1) return dense_one(x, w, b, y, N, I, act);
     if (N <= FEW_SAMPLES) return dense_few(x, w, b, y, N, I, O, act);
     dense(x, [=](int n, float* panel) { pack(w, O, I, O, n, panel); }, b, y, N, I, O, act);
 }
 
 // dx = dy w^T
 void linear_dgrad(const float* dy, const float* w, float* dx, int N, int I, int O) {
+    if (O == 1)
+        return for_parts(N, [=](int n) {
+            for_vectors(I, [=](size_t i, auto lanes) { lanes.store(dx + (size_t)n * I + i, all(dy[n]) * lanes.load(w + i)); });
+        });
     dense(dy, [=](int n, float* panel) { pack_transposed(w, O, O, I, n, panel); }, nullptr, dx, N, O, I, {NONE, 0});
 }
 
 constexpr int FEW_PARTS = 8, SPLIT = 2048;
-constexpr int BLOCK_M = 4 * MR, TERMS = 256, GROUP_N = 2;  // of A and B, the first cache holds BLOCK_M and NR times TERMS
+constexpr int BLOCK_M = 4 * MR, TERMS = WIDTH == 16 ? 128 : 256;  // (BLOCK_M + NR) TERMS numbers fill the first cache
+constexpr int GROUP_N = 2;
 
 // Rows of A as the micro-kernels along k read them: BLOCK_M columns from i0 of K rows of x, `ldx` apart, one after the other
 inline void pack_block(const float* x, size_t ldx, int K, int columns, float* to) {
@@ -131,6 +149,11 @@ inline void wgrad(const float* dy, const float* x, float* dw, int N, int I, int 
 
 // dw += x^T dy. A small dw with many samples is summed in stretches of SPLIT samples, then these in order.
 void linear_wgrad(const float* dy, const float* x, float* dw, int N, int I, int O) {
+    if (O == 1) {  // x's rows, weighted by dy
+        float* sum = scratch_take(I);
+        dense_few(dy, x, nullptr, sum, 1, N, I, {NONE, 0});
+        return for_vectors(I, [=](size_t i, auto lanes) { lanes.store(dw + i, lanes.load(dw + i) + lanes.load(sum + i)); });
+    }
     const Cut stretches(N, (size_t)I * O < FEW_PARTS * BLOCK_M * NR ? SPLIT : N);
     if (stretches.pieces == 1) return wgrad(dy, x, dw, N, I, O, true);
     const size_t size = (size_t)I * O;
