@@ -9,6 +9,8 @@ namespace {
 #include "conv.inl"
 #include "im2col.inl"
 #include "dft.inl"
+#include "fft_plan.inl"
+#include "spectra.inl"
 #include "fft.inl"
 #include "norm.inl"
 #include "image.inl"

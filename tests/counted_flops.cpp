@@ -90,6 +90,8 @@ constexpr size_t BLOCK = 4096;
 #include "conv.inl"
 #include "im2col.inl"
 #include "dft.inl"
+#include "fft_plan.inl"
+#include "spectra.inl"
 #include "fft.inl"
 
 void report(const char* name, const Conv& conv, const ConvShape& s) {
