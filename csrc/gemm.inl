@@ -83,10 +83,9 @@ void micro_kernel(int terms, const Term<along>* term, int K, size_t ldb, float* 
     vf sum[M][V];
 #pragma GCC unroll 14
     for (int i = 0; i < M; i++) {
-        for (int v = 0; v < V; v++) {
-            if (add && v * WIDTH % 16 == 0) __builtin_prefetch(c[i] + column + v * WIDTH, 1);
-            sum[i][v] = vf{};
-        }
+        if (add) __builtin_prefetch(c[i] + column, 1);
+        if (add && WIDTH == 16 && V == 2) __builtin_prefetch(c[i] + column + WIDTH, 1);
+        for (int v = 0; v < V; v++) sum[i][v] = vf{};
     }
     for (int t = 0; t < terms; t++) {
         const float* b = term[t].b;
