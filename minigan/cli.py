@@ -112,7 +112,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
-    """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about 90 seconds."""
+    """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
     from minigan import config as configs
     from minigan.errors import ConfigError
     from minigan.progress import reporter
