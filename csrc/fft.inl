@@ -81,6 +81,8 @@ inline void make_planes(const Plan& plan, const float* weight_rows, int panel, i
 }
 
 // The whole spectrum of the kernel, ready for many products: channel k of plane f of a panel at ((panel planes + f) depth + k) NR
+// (For the passes of one training step it does not pay, of which at most two read the same: for the DCGAN's layers making it
+// took 1.3 to 2.0 ms, and saved 0.2 to 1.2 ms a pass, 2026-11-24 on two cores of Zen 3.)
 size_t fft_ready_numbers(const ConvShape& s, Pass pass) {
     const Plan plan = make_plan(s, pass == DGRAD);
     return (size_t)(plan.inner.depth() + NR - 1) / NR * NR * plan.planes() * plan.outer.depth();

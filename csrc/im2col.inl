@@ -2,16 +2,28 @@
 // copied into one row ("im2col"; Chellapilla et al. 2006), and the dense layer's kernels do the rest. The data gradient
 // multiplies first and adds the windows up afterwards.
 
-// Rows of windows per sample: columns (P Q, KH KW I) of image x (H,W,I), zeros outside
+// Rows of windows per sample: columns (P Q, KH KW I) of image x (H,W,I), zeros outside. The image is put in a frame of zeros
+// first, so that no window asks where it is; its rows are then copied as whole vectors, and what one has too much is
+// overwritten by the next, except at the very end.
 inline void gather_windows(const ConvShape& s, const float* x, float* columns) {
+    const int height = (s.P - 1) * s.sh + s.KH, ld = ((s.Q - 1) * s.sw + s.KW) * s.I, row = s.KW * s.I;
+    const int left = s.left * s.I, inside = s.W * s.I < ld - left ? s.W * s.I : ld - left;
+    float* framed = scratch_take((size_t)height * ld + WIDTH);
+    for (int h = 0; h < height; h++) {
+        const int from = h - s.top;
+        float* to = framed + (size_t)h * ld;
+        for (int k = 0; k < ld; k++) to[k] = 0;
+        if (from < 0 || from >= s.H) continue;
+        for (int k = 0; k < inside; k++) to[left + k] = x[(size_t)from * s.W * s.I + k];
+    }
+    const float* end = columns + (size_t)s.P * s.Q * s.KH * row - WIDTH;
     for (int p = 0; p < s.P; p++)
         for (int q = 0; q < s.Q; q++)
-            for (int i = 0; i < s.KH; i++) {
-                const int h = p * s.sh + i - s.top, v0 = q * s.sw - s.left, row = s.KW * s.I;
-                const int before = v0 < 0 ? (v0 < -s.KW ? row : -v0 * s.I) : 0;
-                const int inside = h < 0 || h >= s.H ? 0 : (v0 + s.KW > s.W ? s.W - v0 : s.KW) * s.I;  // end of the data
-                for (int k = 0; k < row; k++)
-                    *columns++ = k >= before && k < inside ? x[((size_t)h * s.W + v0) * s.I + k] : 0;
+            for (int i = 0; i < s.KH; i++, columns += row) {
+                const float* from = framed + ((size_t)p * s.sh + i) * ld + q * s.sw * s.I;
+                int k = 0;
+                for (; k < row && columns + k <= end; k += WIDTH) Whole{}.store(columns + k, Whole{}.load(from + k));
+                for (; k < row; k++) columns[k] = from[k];
             }
 }
 
