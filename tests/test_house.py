@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "metrics": "metrics",
     "models.shapes": "errors",
     "models.init": "errors",
-    "models.layers": "errors models.shapes models.init",
+    "models.layers": "errors models.shapes models.init models.layers",
     "models.net": "errors rng models.shapes models.init models.layers",
     "models": _MODELS,
     "backends.clock": "",
