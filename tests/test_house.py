@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "backends.cuda": "errors models.shapes backends.clock backends.checks backends.cuda backends.plan",
     "backends": "errors backends.oracle",
     "losses": "errors models.shapes",
-    "penalties": "errors models losses",
+    "penalties": "errors rng config models",
     "optim": f"{_MODELS} schedules",
     "tasks": _TASKS,
     "training": _TRAINING,

@@ -3,13 +3,18 @@
 (x, dy) -> (dx, y) is a function of x, dy and the parameters. Its gradients for (u, v) are what the tangent passes give
 when x moves along u and dy along v: tdx for x, ty for dy, and for the parameters what backward_tangent adds. So these
 rows are Pearlmutter's products held against central differences of the hand-written gradient.
+
+Under a penalty the gradient is that of D's own step; what it is held against is worked out from first-order passes.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minigan import config, rng
+from minigan.models.builders import make_nets
 from minigan.models.layers import (
     Activation,
     AvgPool2x,
@@ -24,8 +29,10 @@ from minigan.models.layers import (
 )
 from minigan.models.net import Chain, Heads, Net, Residual, Skip
 from minigan.models.shapes import Act, Array, Shape
-from minigan.study.rows import Numbers, Problem, Row, apart, clock
-from minigan.study.rows_nets import BASE, Bound, Tree, gradients_of, kinked, values_of
+from minigan.penalties import PENALTIES
+from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
+from minigan.study.rows_nets import BASE, SHAPES, Bound, Tree, gradients_of, kinked, reduced, values_of
+from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
 
@@ -97,4 +104,68 @@ LAYERS: dict[str, tuple[Tree, Shape]] = {
     "Heads": (lambda: Heads(Linear(4, act=_TANH), Linear(1), Chain(Linear(3, act=_LEAKY), Linear(2))), (3,)),
 }
 
-ROWS: dict[str, Row] = {f"tangent.{name}": kinked(_tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()}
+# kind of D: the preset whose networks it comes from, and what is changed of them
+NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp.relu": ("mlp-mnist", {"widths_d": (6, 5)}),
+    "mlp.tanh": ("mlp-mnist", {"widths_d": (6, 5), "act_d": "tanh"}),
+    "mlp.layer": ("mlp-mnist", {"widths_d": (6, 5), "norm_d": "layer", "act_d": "leaky_relu"}),
+    "dcgan.leaky_relu": ("dcgan-mnist", {}),
+    "dcgan.tanh": ("dcgan-mnist", {"act_d": "tanh"}),
+    "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
+    "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
+}
+
+
+def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
+    """All that D minimises: critic, lambda ||theta||^2 and penalty, by every parameter of D."""
+
+    def make(g: Numbers) -> Problem:
+        preset, changes = NETS[kind]
+        words = reduced(
+            preset,
+            d=config.Optim(l2=0.01),
+            loss=config.Loss("wasserstein"),
+            penalty=config.Penalty(name, weight=3.0),
+            train=config.Train(dtype="float64"),
+        )
+        words = dataclasses.replace(words, model=dataclasses.replace(words.model, **changes))
+        gan = GAN(words, ops, SHAPES[preset])
+        gan.clock.array[:] = clock()
+        bound = Bound(lambda: make_nets(words.model, gan.shape, 0.0, 0.01)[1], gan.clock.array)
+        fixed = values_of(bound.real, g)
+        x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
+        x_fake, _ = gan.G.forward(z, "frozen")
+        drawn = rng.host(words.train.seed, "penalty", 1)
+        if name == "dragan":
+            points = x_real + words.penalty.noise * drawn.standard_normal(x_real.shape)
+        else:
+            a = drawn.random(4).reshape(4, *(1 for _ in gan.shape))
+            points = {"wgan-gp": a * x_real + (1 - a) * x_fake, "r1": x_real, "r2": x_fake}[name]
+
+        def forward(*values: Array) -> Array:
+            D = bound.holding(values[0].dtype, values)
+            x_r, x_f, x_p = (x.astype(values[0].dtype) for x in (x_real, x_fake, points))
+            real, _ = D.forward(x_r, call=0)
+            fake, _ = D.forward(x_f, call=1)
+            y, ctx = D.forward(x_p, call={"r1": 0, "r2": 1}.get(name, 2))
+            steep = D.backward(np.ones_like(y), ctx, need_dw=False)
+            norm = np.sqrt((steep * steep).sum(axis=tuple(range(1, steep.ndim))))
+            penalty = (norm - 1) ** 2 if name in ("wgan-gp", "dragan") else norm**2 / 2
+            return D.add_penalty(gan.loss.critic(ops, real, fake)[0]) + 3.0 * penalty.mean()
+
+        def backward(dy: Array, *values: Array) -> list[Array]:
+            views = gan.D.layout.views(gan.D.p)
+            for key, value in zip(fixed, values, strict=True):
+                ops.copyto(views[f"d.{key}"], value)
+            gan.d_step(x_real, z, update=False)
+            return [dy * gan.D.layout.views(gan.D.dp)[f"d.{key}"] for key in fixed]
+
+        return Problem(forward, backward, fixed)
+
+    return make
+
+
+ROWS: dict[str, Row] = {
+    **{f"tangent.{name}": kinked(_tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()},
+    **{f"penalty.{name}.{kind}": kinked(_penalised(name, kind), 12) for name in PENALTIES for kind in NETS},
+}
