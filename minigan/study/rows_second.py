@@ -21,6 +21,7 @@ from minigan.models.layers import (
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    Embedding,
     InstanceNorm,
     LayerNorm,
     Linear,
@@ -104,6 +105,29 @@ LAYERS: dict[str, tuple[Tree, Shape]] = {
     "Heads": (lambda: Heads(Linear(4, act=_TANH), Linear(1), Chain(Linear(3, act=_LEAKY), Linear(2))), (3,)),
 }
 
+
+def _embedding(g: Numbers) -> Problem:
+    """Labels do not move: (dy, w) -> y, and the tangents are ty = 0 and dw for tdy."""
+    labels = g.integers(0, 3, 6).astype(np.int32)
+    bound = Bound(lambda: Net("t", Embedding(3, 4), ()), clock())
+
+    def passes(w: Array) -> tuple[Net, Array, Any]:
+        net = bound.holding(w.dtype, [w])
+        return net, *net.forward(labels)
+
+    def backward(v: Array, dy: Array, w: Array) -> list[Array]:
+        net, _, ctx = passes(w)
+        _, dys = net.backward(dy, ctx, need_dw=False, trace=True)
+        ty, tctx = net.forward_tangent(labels, ctx)
+        net.dp[...] = BASE
+        net.backward_tangent(v, dys, ctx, tctx)
+        return [ty, *gradients_of(net)]
+
+    return Problem(
+        lambda dy, w: passes(w)[1], backward, {"dy": g.standard_normal((6, 4)), "w": g.standard_normal((3, 4))}
+    )
+
+
 # kind of D: the preset whose networks it comes from, and what is changed of them
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp.relu": ("mlp-mnist", {"widths_d": (6, 5)}),
@@ -166,6 +190,7 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
 
 
 ROWS: dict[str, Row] = {
+    "tangent.Embedding": Row(_embedding),
     **{f"tangent.{name}": kinked(_tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()},
     **{f"penalty.{name}.{kind}": kinked(_penalised(name, kind), 12) for name in PENALTIES for kind in NETS},
 }

@@ -142,7 +142,6 @@ class GAN:
         if self.penalty is None or not self.penalty.due(update):
             return {}
         penalty, norm = self.penalty.add(real, fake, update)
-        self.D.ops.finite_flag(penalty, self.clock.array)
         return {"penalty": penalty, "critic_grad_norm": norm}
 
     def bad(self) -> bool:

@@ -53,34 +53,31 @@ def _apply(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: fl
     return activation(y.astype(x.dtype), act)
 
 
-def _backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes, dgamma: Array, dbeta: Array
-) -> Array:
+def _normalised(x: Array, mean: Array, var: Array, eps: float, axes: Axes) -> tuple[Array, Array]:
+    """x^ from given statistics, and 1 / sqrt(var + eps)."""
     inv = 1 / np.sqrt(_wide(var) + eps)
     xhat = (x - _wide(mean)) * inv
     xhat -= xhat.mean(axis=axes, keepdims=True)  # what rounding `mean` to x's type left: 3e-5 in float32 at mean 1000
+    return xhat, inv
+
+
+def _along(t: Array, xhat: Array, inv: Array, axes: Axes) -> Array:
+    """The derivative of x^ along t. It is symmetric, so the same takes g = gamma dy back to dx."""
+    return (t - t.mean(axis=axes, keepdims=True) - xhat * (t * xhat).mean(axis=axes, keepdims=True)) * inv
+
+
+def _backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes, dgamma: Array, dbeta: Array
+) -> Array:
+    xhat, inv = _normalised(x, mean, var, eps, axes)
     _affine_gradients(dy, xhat, dgamma, dbeta)
-    g = gamma * _wide(dy)
-    dx = (g - g.mean(axis=axes, keepdims=True) - xhat * (g * xhat).mean(axis=axes, keepdims=True)) * inv
-    return dx.astype(x.dtype)
+    return _along(gamma * _wide(dy), xhat, inv, axes).astype(x.dtype)
 
 
 def _affine_gradients(dy: Array, xhat: Array, dgamma: Array, dbeta: Array) -> None:
     axes = _batch_axes(dy)
     dgamma += (dy * xhat).sum(axis=axes).astype(dgamma.dtype)
     dbeta += _wide(dy).sum(axis=axes).astype(dbeta.dtype)
-
-
-def _normalised(x: Array, mean: Array, var: Array, eps: float, axes: Axes) -> tuple[Array, Array]:
-    """x^ from given statistics, its own mean taken away as in `_backward`, and 1 / sqrt(var + eps)."""
-    inv = 1 / np.sqrt(_wide(var) + eps)
-    xhat = (x - _wide(mean)) * inv
-    return xhat - xhat.mean(axis=axes, keepdims=True), inv
-
-
-def _along(t: Array, xhat: Array, inv: Array, axes: Axes) -> Array:
-    """The derivative of x^ along t. It is symmetric: the same carries g = gamma dy back to dx."""
-    return (t - t.mean(axis=axes, keepdims=True) - xhat * (t * xhat).mean(axis=axes, keepdims=True)) * inv
 
 
 def _tangent(tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, axes: Axes) -> Array:
