@@ -58,6 +58,22 @@ py::tuple kl_gauss(const Kernels& kernels, py::handle mean_given, py::handle log
     return py::make_tuple(std::move(loss.array), std::move(dmean.array), std::move(dlogvar.array));
 }
 
+// loss (0-d), dx, the mean norm (0-d)
+py::tuple norm_loss(const Kernels& kernels, py::handle x_given, py::handle kind) {
+    const In x = in(x_given);
+    require(x.ndim > 0 && PyUnicode_Check(kind.ptr()));
+    int i = 0;
+    while (i < NORM_KINDS && PyUnicode_CompareWithASCIIString(kind.ptr(), NORM_NAMES[i]) != 0) i++;
+    require(i < NORM_KINDS);
+    Made loss = make({}), dx = like(x), norm = make({});
+    {
+        const Running running;
+        const size_t row = x.size / static_cast<size_t>(x.at(0));
+        *loss.to = kernels.loss.norm_loss(x.data, dx.to, norm.to, x.at(0), row, static_cast<NormKind>(i));
+    }
+    return py::make_tuple(std::move(loss.array), std::move(dx.array), std::move(norm.array));
+}
+
 }  // namespace
 
 void bind_loss(Module& kernels) {
@@ -65,7 +81,8 @@ void bind_loss(Module& kernels) {
         .def("softmax_cross_entropy", &softmax_cross_entropy)
         .def("l1_loss", &l1_loss)
         .def("mse_loss", &mse_loss)
-        .def("kl_gauss", &kl_gauss);
+        .def("kl_gauss", &kl_gauss)
+        .def("norm_loss", &norm_loss);
 }
 
 }  // namespace minigan

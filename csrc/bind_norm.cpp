@@ -63,6 +63,41 @@ py::array backward(const Kernels& kernels, py::handle dy_given, py::handle x_giv
     return dx.array;
 }
 
+template <Groups groups>
+py::array tangent(const Kernels& kernels, py::handle tx_given, py::handle x_given, py::handle gamma_given,
+                  py::handle mean_given, py::handle var_given, double eps) {
+    const In tx = in(tx_given), x = in(x_given), gamma = in(gamma_given), mean = in(mean_given), var = in(var_given);
+    const View v = view(x, groups);
+    require(tx.like(x) && gamma.is({v.shape.C}) && is(mean, v.statistics) && is(var, v.statistics));
+    Made ty = like(x);
+    {
+        const Running running;
+        kernels.norm.tangent(v.shape, tx.data, x.data, gamma.data, mean.data, var.data, eps, ty.to);
+    }
+    return ty.array;
+}
+
+template <Groups groups>
+py::array backward_tangent(const Kernels& kernels, py::handle tdy_given, py::handle dy_given, py::handle tx_given,
+                           py::handle x_given, py::handle gamma_given, py::handle mean_given, py::handle var_given, double eps,
+                           py::handle dgamma_given, py::handle dbeta_given) {
+    const In tdy = in(tdy_given), dy = in(dy_given), tx = in(tx_given), x = in(x_given), gamma = in(gamma_given);
+    const In mean = in(mean_given), var = in(var_given);
+    const Out dgamma = inout(dgamma_given), dbeta = inout(dbeta_given);
+    const View v = view(x, groups);
+    require(tdy.like(x) && dy.like(x) && tx.like(x) && gamma.is({v.shape.C}) && dgamma.is({v.shape.C}) && dbeta.is({v.shape.C}));
+    require(is(mean, v.statistics) && is(var, v.statistics));
+    apart(dgamma, tdy, dy, tx, x, gamma, mean, var, dbeta);
+    apart(dbeta, tdy, dy, tx, x, gamma, mean, var);
+    Made tdx = like(x);
+    {
+        const Running running;
+        kernels.norm.backward_tangent(v.shape, tdy.data, dy.data, tx.data, x.data, gamma.data, mean.data, var.data, eps,
+                                      dgamma.data, dbeta.data, tdx.to);
+    }
+    return tdx.array;
+}
+
 py::array batchnorm_running(const Kernels& kernels, py::handle x_given, py::handle gamma_given, py::handle beta_given,
                             py::handle mean_given, py::handle var_given, double eps, py::handle act_given) {
     const In x = in(x_given), gamma = in(gamma_given), beta = in(beta_given), mean = in(mean_given), var = in(var_given);
@@ -96,8 +131,12 @@ void bind_norm(Module& kernels) {
         .def("running_update", &running_update)
         .def("layernorm", &forward<LAYER>)
         .def("layernorm_backward", &backward<LAYER, false>)
+        .def("layernorm_tangent", &tangent<LAYER>)
+        .def("layernorm_backward_tangent", &backward_tangent<LAYER>)
         .def("instancenorm", &forward<INSTANCE>)
-        .def("instancenorm_backward", &backward<INSTANCE, false>);
+        .def("instancenorm_backward", &backward<INSTANCE, false>)
+        .def("instancenorm_tangent", &tangent<INSTANCE>)
+        .def("instancenorm_backward_tangent", &backward_tangent<INSTANCE>);
 }
 
 }  // namespace minigan

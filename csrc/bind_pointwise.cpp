@@ -26,6 +26,19 @@ py::array activation_backward(const Kernels& kernels, py::handle dy_given, py::h
     return dx.array;
 }
 
+py::array activation_backward_tangent(const Kernels& kernels, py::handle tdy_given, py::handle dy_given, py::handle y_given,
+                                      py::handle ty_given, py::handle act_given) {
+    const In tdy = in(tdy_given), dy = in(dy_given), y = in(y_given), ty = in(ty_given);
+    const Act a = act(act_given);
+    require(tdy.like(y) && dy.like(y) && ty.like(y) && a.kind != NONE);
+    Made tdx = like(y);
+    {
+        const Running running;
+        kernels.pointwise.activation_backward_tangent(tdy.data, dy.data, y.data, ty.data, tdx.to, y.size, a);
+    }
+    return tdx.array;
+}
+
 py::array axpby(const Kernels& kernels, double alpha, py::handle x_given, double beta, py::handle y_given) {
     const In x = in(x_given), y = in(y_given);
     require(y.like(x));
@@ -109,6 +122,7 @@ py::array row_sum_squares(const Kernels& kernels, py::handle x_given) {
 void bind_pointwise(Module& kernels) {
     kernels.def("activation", &activation)
         .def("activation_backward", &activation_backward)
+        .def("activation_backward_tangent", &activation_backward_tangent)
         .def("axpby", &axpby)
         .def("add_scaled", &add_scaled)
         .def("mul", &mul)

@@ -24,6 +24,9 @@ struct Act {
 struct Pointwise {
     void (*activation)(const float* x, float* y, size_t n, Act act);  // y = act(x); y may be x
     void (*activation_backward)(const float* dy, const float* y, float* dx, size_t n, Act act);  // not for NONE
+    // tdx = tdy act'(x) + dy act''(x) tx, ty = act'(x) tx; not for NONE
+    void (*activation_backward_tangent)(const float* tdy, const float* dy, const float* y, const float* ty, float* tdx, size_t n,
+                                        Act act);
     void (*axpby)(float alpha, const float* x, float beta, const float* y, float* to, size_t n);
     void (*add_scaled)(float alpha, const float* x, float* dp, size_t n);  // dp += alpha x
     void (*mul)(const float* x, const float* y, float* to, size_t n);
@@ -38,12 +41,17 @@ struct Pointwise {
 enum LossKind { BCE, MSE, HINGE, LINEAR_LOSS, MINIMAX, LOSS_KINDS };
 constexpr const char* LOSS_NAMES[LOSS_KINDS] = {"bce", "mse", "hinge", "linear", "minimax"};
 
+// Of the norm r of each sample: (r - 1)^2, r^2 / 2
+enum NormKind { ONE, ZERO, NORM_KINDS };
+constexpr const char* NORM_NAMES[NORM_KINDS] = {"one", "zero"};
+
 struct Loss {
     float (*logit_loss[LOSS_KINDS])(const float* x, float target, float* dx, size_t n);
     float (*softmax_cross_entropy)(const float* x, const int* labels, float* dx, int N, int K);
     float (*l1_loss)(const float* x, const float* target, float* dx, size_t n);
     float (*mse_loss)(const float* x, const float* target, float* dx, size_t n);
     float (*kl_gauss)(const float* mean, const float* logvar, float* dmean, float* dlogvar, int N, int F);
+    float (*norm_loss)(const float* x, float* dx, float* mean_norm, int rows, size_t row, NormKind kind);
 };
 
 struct Random {
@@ -120,6 +128,12 @@ struct Norm {
     // adds into dgamma, dbeta (C,); `constant`: the statistics do not depend on x
     void (*backward)(const NormShape& shape, const float* dy, const float* x, const float* gamma, const float* mean,
                      const float* var, double eps, bool constant, float* dgamma, float* dbeta, float* dx);
+    // how y (before act) moves along tx; how dx, dgamma and dbeta move along tdy and tx, the last two added
+    void (*tangent)(const NormShape& shape, const float* tx, const float* x, const float* gamma, const float* mean,
+                    const float* var, double eps, float* ty);
+    void (*backward_tangent)(const NormShape& shape, const float* tdy, const float* dy, const float* tx, const float* x,
+                             const float* gamma, const float* mean, const float* var, double eps, float* dgamma, float* dbeta,
+                             float* tdx);
 };
 
 struct ImageShape {

@@ -88,8 +88,28 @@ float kl_gauss(const float* mean, const float* logvar, float* dmean, float* dlog
     return (float)(loss / N);
 }
 
+// By sample: its norm r, in double; a norm of 0 has no direction, so its gradient is 0
+float norm_loss(const float* x, float* dx, float* mean_norm, int rows, size_t row, NormKind kind) {
+    float* squares = scratch_take(rows);
+    row_sum_squares(x, squares, rows, row);
+    double loss = 0, norms = 0;
+    for (int n = 0; n < rows; n++) {
+        const double square = squares[n], norm = __builtin_sqrt(square);
+        loss += kind == ONE ? (norm - 1) * (norm - 1) : square / 2;
+        norms += norm;
+    }
+    for_parts(rows, [=](int n) {
+        const double norm = __builtin_sqrt((double)squares[n]);
+        const float factor = (float)((kind == ZERO ? 1 : norm == 0 ? 0 : 2 - 2 / norm) / rows);
+        for_vectors(row, [=](size_t i, auto lanes) { lanes.store(dx + n * row + i, factor * lanes.load(x + n * row + i)); });
+    });
+    *mean_norm = (float)(norms / rows);
+    return (float)(loss / rows);
+}
+
 constexpr Loss LOSS = {{logit_loss<bce>, logit_loss<squared>, logit_loss<hinge>, logit_loss<linear_loss>, logit_loss<minimax>},
                        softmax_cross_entropy,
                        pair_loss<absolute>,
                        pair_loss<squared>,
-                       kl_gauss};
+                       kl_gauss,
+                       norm_loss};

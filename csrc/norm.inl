@@ -175,6 +175,24 @@ void norm_given(const NormShape& s, const float* x, const float* gamma, const fl
     normalise(s, x, gamma, beta, m, v, eps, y, act);
 }
 
+// to = sum of factor[k] from[k] + slope d + shift, d = x - centre, the numbers by (group, channel)
+template <int K>
+inline void combine(const NormShape& s, const float* const (&from)[K], const float* const (&factor)[K], const float* x,
+                    const float* centre, const float* slope, const float* shift, float* to) {
+    for_norm_blocks(s, [&](int group, int r0, int rows, int c0, int channels, int) {
+        const size_t g = (size_t)group * s.C + c0;
+        for (int r = 0; r < rows; r++) {
+            const size_t row = ((size_t)group * s.rows + r0 + r) * s.C + c0;
+            for_vectors(channels, [&](size_t c, auto lanes) {
+                const vf d = lanes.load(x + row + c) - lanes.load(centre + g + c);
+                vf sum = mul_add(d, lanes.load(slope + g + c), lanes.load(shift + g + c));
+                for (int k = 0; k < K; k++) sum = mul_add(lanes.load(from[k] + row + c), lanes.load(factor[k] + g + c), sum);
+                lanes.store(to + row + c, sum);
+            });
+        }
+    });
+}
+
 // With d = x - mean and its own mean `off` (mean was rounded to float32: 3e-5 at 1000), x^ = (d - off) inv:
 //     dx = gamma inv (dy - mean(dy)) - (d - off) gamma inv^2 mean(dy x^)     = k dy + l d + m   by (group, channel)
 void norm_backward(const NormShape& s, const float* dy, const float* x, const float* gamma, const float* mean, const float* var,
@@ -222,17 +240,122 @@ void norm_backward(const NormShape& s, const float* dy, const float* x, const fl
         dgamma[c] += (float)to_gamma;
         dbeta[c] += (float)to_beta;
     }
-    for_norm_blocks(s, [&](int group, int r0, int rows, int c0, int channels, int) {
-        const size_t g = (size_t)group * s.C + c0;
-        for (int r = 0; r < rows; r++) {
-            const size_t row = ((size_t)group * s.rows + r0 + r) * s.C + c0;
-            for_vectors(channels, [&](size_t c, auto lanes) {
-                const vf d = lanes.load(x + row + c) - lanes.load(centre + g + c);
-                const vf rest = mul_add(d, lanes.load(l + g + c), lanes.load(m + g + c));
-                lanes.store(dx + row + c, mul_add(lanes.load(dy + row + c), lanes.load(k + g + c), rest));
-            });
-        }
-    });
+    combine<1>(s, {dy}, {k}, x, centre, l, m, dx);
 }
 
-constexpr Norm NORM = {norm_forward, norm_given, norm_backward};
+// x^ = (d - off) inv by (group, channel), d = x - centre, and the sums that the tangents need: M numbers share a statistic
+struct Normalised {
+    float* centre;
+    double *inv, *off, *sum_tx, *sum_tx_d, M;
+};
+
+inline Normalised normalised(const NormShape& s, const float* mean, const float* var, double eps) {
+    const size_t n = (size_t)s.groups * s.C;
+    const Normalised a = {scratch_take(n),  take_doubles(n), take_doubles(n),
+                          take_doubles(n), take_doubles(n), s.joint ? (double)s.rows * s.C : s.rows};
+    for_channels(s, [&](int group, int c) {
+        const size_t i = (size_t)group * s.C + c, j = statistic(s, group, c);
+        a.centre[i] = mean[j];
+        a.inv[i] = 1 / __builtin_sqrt(var[j] + eps);
+    });
+    return a;
+}
+
+// In place: where all channels of a group are joint, the group's sum stands for each channel's
+inline void share(const NormShape& s, double* sums) {
+    if (!s.joint) return;
+    for (int group = 0; group < s.groups; group++) {
+        double sum = 0, *of_group = sums + (size_t)group * s.C;
+        for (int c = 0; c < s.C; c++) sum += of_group[c];
+        for (int c = 0; c < s.C; c++) of_group[c] = sum;
+    }
+}
+
+// ty = gamma inv (tx - mean(tx) - x^ mean(tx x^))
+void norm_tangent(const NormShape& s, const float* tx, const float* x, const float* gamma, const float* mean, const float* var,
+                  double eps, float* ty) {
+    const size_t n = (size_t)s.groups * s.C;
+    const Normalised a = normalised(s, mean, var, eps);
+    const float* centre = a.centre;
+    channel_sums<3>(s, {a.sum_tx, a.sum_tx_d, a.off}, [=](size_t at, size_t channel, auto lanes, vf(&terms)[3]) {
+        const vf t = lanes.load(tx + at), d = lanes.load(x + at) - lanes.load(centre + channel);
+        terms[0] = t;
+        terms[1] = t * d;
+        terms[2] = d;
+    });
+    for (double* sums : {a.sum_tx, a.sum_tx_d, a.off}) share(s, sums);
+    float *k = scratch_take(n), *l = scratch_take(n), *m = scratch_take(n);
+    for_channels(s, [&](int group, int c) {
+        const size_t i = (size_t)group * s.C + c;
+        const double inv = a.inv[i], off = a.off[i] / a.M;
+        const double along = inv * (a.sum_tx_d[i] - off * a.sum_tx[i]) / a.M;  // mean(tx x^)
+        k[i] = (float)(gamma[c] * inv);
+        l[i] = (float)(-gamma[c] * inv * inv * along);
+        m[i] = (float)(gamma[c] * inv * (off * inv * along - a.sum_tx[i] / a.M));
+    });
+    combine<1>(s, {tx}, {k}, x, centre, l, m, ty);
+}
+
+// With g = gamma dy, q = inv mean(tx x^), b = mean(g x^):   tx^ = inv (tx - mean(tx)) - q x^, so every term of
+//     tdx = inv (tg - mean(tg) - tx^ b - x^ mean(tg x^ + g tx^)) - q inv (g - mean(g) - x^ b)
+// is one of tdy, dy, tx, d and 1 times a number by (group, channel).
+void norm_backward_tangent(const NormShape& s, const float* tdy, const float* dy, const float* tx, const float* x,
+                           const float* gamma, const float* mean, const float* var, double eps, float* dgamma, float* dbeta,
+                           float* tdx) {
+    const size_t n = (size_t)s.groups * s.C;
+    const Normalised a = normalised(s, mean, var, eps);
+    const float* centre = a.centre;
+    double *g = take_doubles(n), *g_d = take_doubles(n), *g_tx = take_doubles(n), *tg = take_doubles(n), *tg_d = take_doubles(n);
+    channel_sums<8>(s, {a.sum_tx, a.sum_tx_d, a.off, g, g_d, g_tx, tg, tg_d},
+                    [=](size_t at, size_t channel, auto lanes, vf(&terms)[8]) {
+                        const vf t = lanes.load(tx + at), d = lanes.load(x + at) - lanes.load(centre + channel);
+                        const vf o = lanes.load(dy + at), to = lanes.load(tdy + at);
+                        terms[0] = t;
+                        terms[1] = t * d;
+                        terms[2] = d;
+                        terms[3] = o;
+                        terms[4] = o * d;
+                        terms[5] = o * t;
+                        terms[6] = to;
+                        terms[7] = to * d;
+                    });
+    for (double* sums : {a.sum_tx, a.sum_tx_d, a.off}) share(s, sums);
+    double *to_gamma = take_doubles(n), *moved = take_doubles(n), *along = take_doubles(n), *weighted = take_doubles(n);
+    double* t_weighted = take_doubles(n);
+    for_channels(s, [&](int group, int c) {
+        const size_t i = (size_t)group * s.C + c;
+        const double inv = a.inv[i], off = a.off[i] / a.M, mean_tx = a.sum_tx[i] / a.M;
+        const double growth = inv * inv * (a.sum_tx_d[i] - off * a.sum_tx[i]) / a.M;
+        const double g_xhat = inv * (g_d[i] - off * g[i]), tg_xhat = inv * (tg_d[i] - off * tg[i]);
+        to_gamma[i] = tg_xhat + inv * (g_tx[i] - mean_tx * g[i]) - growth * g_xhat;  // sum of tdy x^ + dy tx^
+        moved[i] = gamma[c] * to_gamma[i];
+        along[i] = gamma[c] * g_xhat;
+        weighted[i] = gamma[c] * g[i];
+        t_weighted[i] = gamma[c] * tg[i];
+    });
+    for (double* sums : {moved, along, weighted, t_weighted}) share(s, sums);
+    float *of_tdy = scratch_take(n), *of_dy = scratch_take(n), *of_tx = scratch_take(n), *l = scratch_take(n), *m = scratch_take(n);
+    for_channels(s, [&](int group, int c) {
+        const size_t i = (size_t)group * s.C + c;
+        const double inv = a.inv[i], off = a.off[i] / a.M, mean_tx = a.sum_tx[i] / a.M;
+        const double growth = inv * inv * (a.sum_tx_d[i] - off * a.sum_tx[i]) / a.M, b = along[i] / a.M;
+        of_tdy[i] = (float)(gamma[c] * inv);
+        of_dy[i] = (float)(-growth * gamma[c] * inv);
+        of_tx[i] = (float)(-b * inv * inv);
+        const double of_d = inv * inv * (2 * growth * b - moved[i] / a.M);
+        l[i] = (float)of_d;
+        m[i] = (float)(inv * (growth * weighted[i] - t_weighted[i]) / a.M + b * inv * inv * mean_tx - off * of_d);
+    });
+    for (int c = 0; c < s.C; c++) {
+        double gamma_sum = 0, beta_sum = 0;
+        for (int group = 0; group < s.groups; group++) {
+            gamma_sum += to_gamma[(size_t)group * s.C + c];
+            beta_sum += tg[(size_t)group * s.C + c];
+        }
+        dgamma[c] += (float)gamma_sum;
+        dbeta[c] += (float)beta_sum;
+    }
+    combine<3>(s, {tdy, dy, tx}, {of_tdy, of_dy, of_tx}, x, centre, l, m, tdx);
+}
+
+constexpr Norm NORM = {norm_forward, norm_given, norm_backward, norm_tangent, norm_backward_tangent};

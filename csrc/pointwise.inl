@@ -87,6 +87,34 @@ void activation_backward(const float* dy, const float* y, float* dx, size_t n, A
     });
 }
 
+// d act'/dy by ActKind: what the slope does when y moves
+inline vf tanh_curve(vf y) { return -2.0f * y; }
+inline vf sigmoid_curve(vf y) { return 1.0f - 2.0f * y; }
+
+template <vf (*slope_of)(vf, vf)>
+inline void bend_straight(const float* tdy, const float*, const float* y, const float*, float* tdx, size_t n, float slope) {
+    apply_backward<slope_of>(tdy, y, tdx, n, slope);
+}
+
+template <vf (*slope_of)(vf, vf), vf (*curve_of)(vf)>
+inline void bend(const float* tdy, const float* dy, const float* y, const float* ty, float* tdx, size_t n, float slope) {
+    for_vectors(n, [=](size_t i, auto lanes) {
+        const vf at = lanes.load(y + i), moved = lanes.load(dy + i) * curve_of(at) * lanes.load(ty + i);
+        lanes.store(tdx + i, lanes.load(tdy + i) * slope_of(at, all(slope)) + moved);
+    });
+}
+
+constexpr void (*BENDS[ACT_KINDS])(const float* tdy, const float* dy, const float* y, const float* ty, float* tdx, size_t n,
+                                   float slope) = {nullptr, bend_straight<relu_slope>, bend_straight<leaky_relu_slope>,
+                                                   bend<tanh_slope, tanh_curve>, bend<sigmoid_slope, sigmoid_curve>};
+
+void activation_backward_tangent(const float* tdy, const float* dy, const float* y, const float* ty, float* tdx, size_t n,
+                                 Act act) {
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) {
+        BENDS[act.kind](tdy + begin, dy + begin, y + begin, ty + begin, tdx + begin, end - begin, act.slope);
+    });
+}
+
 // to[i] = of(i, lanes) for all i < n
 template <class Of>
 inline void map(float* to, size_t n, const Of& of) {
@@ -168,5 +196,5 @@ void row_sum_squares(const float* x, float* to, int rows, size_t row) {
     });
 }
 
-constexpr Pointwise POINTWISE = {activation, activation_backward, axpby, add_scaled, mul, scale, clip, sum, sum_squares,
-                                 row_sum_squares};
+constexpr Pointwise POINTWISE = {activation, activation_backward, activation_backward_tangent, axpby, add_scaled, mul, scale,
+                                 clip, sum, sum_squares, row_sum_squares};

@@ -57,10 +57,15 @@ class Model:
     act_d: str = key("relu", "activation inside D", choices=("relu", "leaky_relu", "tanh"))
     slope: float = key(0.2, "leaky_relu's slope below zero", 0.0)
     output: str = key("sigmoid", "G's last activation", choices=("tanh", "sigmoid", "none"))
+    norm_d: str = key(
+        "none",
+        "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not",
+        choices=("none", "batch", "layer", "instance"),
+    )
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
-    bn_eps: float = key(1e-5, "batchnorm's eps", 1e-30)
+    bn_eps: float = key(1e-5, "eps of batchnorm, and of model.norm_d", 1e-30)
     bn_momentum: float = key(0.9, "batchnorm's running = momentum running + (1 - momentum) batch", 0.0, 1.0)
 
 
@@ -72,6 +77,21 @@ class Loss:
         "non-saturating", "minimax, non-saturating, least-squares, hinge, wasserstein, or your module:function"
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What D pays for a steep gradient by its input, f(||g||) with g = grad D(x)."""
+
+    name: str = key(
+        "none",
+        "none; wgan-gp: (||g|| - 1)^2 between real and generated samples; dragan: the same around real ones; "
+        "r1, r2: ||g||^2 / 2 at real, at generated ones",
+        choices=("none", "wgan-gp", "dragan", "r1", "r2"),
+    )
+    weight: float = key(10.0, "what it is multiplied by: lambda of wgan-gp and dragan, gamma of r1 and r2", 0.0)
+    every: int = key(1, "lazy: only at every so many of D's updates, and as many times as strong there", 1)
+    noise: float = key(0.5, "dragan: standard deviation of the noise around real samples, in the data's units", 0.0)
 
 
 @dataclass(frozen=True)
@@ -138,6 +158,7 @@ class Config:
     data: Data = Data()
     model: Model = Model()
     loss: Loss = Loss()
+    penalty: Penalty = Penalty()
     g: Optim = Optim()
     d: Optim = Optim()
     train: Train = Train()
@@ -308,8 +329,24 @@ def _resolve(config: Config) -> Config:
             f"data.range = {config.data.range!r} does not fit model.output = {config.model.output!r}, whose values "
             f"lie in {fitting}; give data.range = 'auto'"
         )
-    if config.loss.name == "wasserstein" and not config.train.weight_clip:
-        raise ConfigError("loss.name wasserstein needs a bounded D: give train.weight_clip, 0.01 in its paper")
+    penalty = config.penalty
+    if config.loss.name == "wasserstein" and not config.train.weight_clip and penalty.name == "none":
+        raise ConfigError(
+            "loss.name wasserstein needs a bounded D: give penalty.name wgan-gp, or train.weight_clip, "
+            "0.01 in its paper"
+        )
+    if penalty.name != "none" and config.train.weight_clip:
+        raise ConfigError(
+            f"penalty.name {penalty.name} and train.weight_clip both bound D, and clipped weights leave the penalty "
+            "little to do; leave one of them out"
+        )
+    if penalty.name != "none" and not penalty.weight:
+        raise ConfigError(f"penalty.weight = 0 leaves nothing of penalty.name {penalty.name}; give penalty.name none")
+    if penalty.name != "none" and config.model.norm_d == "batch":
+        raise ConfigError(
+            f"penalty.name {penalty.name} takes D's gradient sample by sample, but batchnorm in D makes a sample's "
+            "D(x) depend on its whole batch (arXiv:1704.00028, section 4); give model.norm_d layer"
+        )
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):

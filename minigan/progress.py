@@ -12,9 +12,10 @@ _PLAIN_LINES = 20  # about as many lines a run, so that a log file stays readabl
 
 def describe(line: dict[str, Any]) -> str:
     """A log line in words."""
+    steep = f"  |grad D| {line['critic_grad_norm']:.3f}" if "critic_grad_norm" in line else ""
     return (
         f"step {line['step']}  epoch {line['epoch']:g}  loss D {line['loss_d']:.4f}  G {line['loss_g']:.4f}  "
-        f"D(x) {line['d_real']:.3f}  D(G(z)) {line['d_fake']:.3f}  {line['images_per_s']:.0f} images/s"
+        f"D(x) {line['d_real']:.3f}  D(G(z)) {line['d_fake']:.3f}{steep}  {line['images_per_s']:.0f} images/s"
     )
 
 

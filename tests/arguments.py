@@ -68,6 +68,14 @@ def activation_backward(*kinds: str) -> Callable[[Draw], Args]:
     return draw
 
 
+def activation_tangent(*kinds: str) -> Callable[[Draw], Args]:
+    def draw(d: Draw) -> Args:
+        dy, y, act = activation_backward(*kinds)(d)
+        return d.array(*dy.shape), dy, y, d.array(*dy.shape), act
+
+    return draw
+
+
 def norm(dims: int | None, statistics: Sequence[int] | None = None) -> Callable[[Draw], Args]:
     """`statistics`: the axes kept by the mean and var to hand over (negative: from the end)."""
 
@@ -85,6 +93,22 @@ def norm_backward(statistics: Sequence[int], dims: int | None) -> Callable[[Draw
         x = d.measured(dims)
         c = x.shape[-1]
         return d.array(*x.shape), x, d.array(c), *d.statistics(x, statistics), 1e-5, d.array(c), d.array(c)
+
+    return draw
+
+
+def norm_tangent(statistics: Sequence[int], dims: int | None) -> Callable[[Draw], Args]:
+    def draw(d: Draw) -> Args:
+        x = d.measured(dims)
+        return d.array(*x.shape), x, d.array(x.shape[-1]), *d.statistics(x, statistics), 1e-5
+
+    return draw
+
+
+def norm_backward_tangent(statistics: Sequence[int], dims: int | None) -> Callable[[Draw], Args]:
+    def draw(d: Draw) -> Args:
+        dy, *rest = norm_backward(statistics, dims)(d)
+        return d.array(*dy.shape), dy, d.array(*dy.shape), *rest
 
     return draw
 
@@ -188,6 +212,15 @@ def one_logit(kind: str, *targets: float) -> Callable[[Draw], Args]:
 def softmax(d: Draw) -> Args:
     n, k = d.batch(), d.size(1, 12)
     return d.array(n, k) * d.pick([1, 10, 1000]), d.integers(0, k, n)
+
+
+def norms(d: Draw) -> Args:
+    """Samples with norms around 1, far from it, and 0."""
+    x = d.array(*d.shape())
+    size = np.sqrt((x.reshape(len(x), -1).astype(np.float64) ** 2).sum(1))
+    scale = d.rng.choice([0.0, 0.5, 1.0, 1.0 + 1e-3, 30.0], len(x)) / np.where(size == 0, 1, size)
+    x = x if d.integer else (x * scale.reshape(-1, *(1 for _ in x.shape[1:]))).astype(x.dtype)
+    return x, d.pick(("one", "zero"))
 
 
 def kl(d: Draw) -> Args:

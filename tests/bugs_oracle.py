@@ -246,8 +246,8 @@ BUGS: dict[str, list[Row]] = {
     "backends/oracle/norm.py": [
         (
             "missing mean term of dx",
-            "dx = (g - g.mean(axis=axes, keepdims=True) -",
-            "dx = (g -",
+            "return (t - t.mean(axis=axes, keepdims=True) -",
+            "return (t -",
             (
                 "gradcheck: batchnorm.features",
                 "naive: batchnorm_backward",
@@ -256,7 +256,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "missing variance term of dx",
-            " - xhat * (g * xhat).mean(axis=axes, keepdims=True)) * inv",
+            " - xhat * (t * xhat).mean(axis=axes, keepdims=True)) * inv",
             ") * inv",
             (
                 "gradcheck: batchnorm.features",
@@ -276,8 +276,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "dx forgets gamma",
-            "g = gamma * _wide(dy)",
-            "g = 1.0 * _wide(dy)",
+            "return _along(gamma * _wide(dy), xhat",
+            "return _along(1.0 * _wide(dy), xhat",
             (
                 "gradcheck: batchnorm.features",
                 "naive: batchnorm_backward",
@@ -285,8 +285,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "dgamma's sign",
-            "dgamma += (dy",
-            "dgamma -= (dy",
+            "dgamma += (dy * xhat).sum",
+            "dgamma -= (dy * xhat).sum",
             (
                 "gradcheck: batchnorm.features",
                 "naive: batchnorm_backward",
@@ -344,8 +344,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "layernorm's backward groups by channel",
-            "eps, _layer_axes(x), dgamma",
-            "eps, _instance_axes(x), dgamma",
+            "var.reshape(one), eps, _layer_axes(x), dgamma",
+            "var.reshape(one), eps, _instance_axes(x), dgamma",
             (
                 "gradcheck: layernorm.features",
                 "naive: layernorm_backward",
@@ -353,8 +353,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "instancenorm's backward groups by sample",
-            "eps, _instance_axes(x), dgamma",
-            "eps, _layer_axes(x), dgamma",
+            "return _backward(dy, x, gamma, mean, var, eps, _instance_axes(x), dgamma",
+            "return _backward(dy, x, gamma, mean, var, eps, _layer_axes(x), dgamma",
             (
                 "gradcheck: instancenorm",
                 "naive: instancenorm_backward",

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import bugs_nets
 import bugs_oracle
+import bugs_second
 from seeding import Bug
 
-BUGS = [
-    Bug(what, file, *rest)
-    for part in (bugs_oracle, bugs_nets)
-    for file, rows in part.BUGS.items()
-    for what, *rest in rows
-]
+_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS)
+_FILES = dict.fromkeys(file for part in _PARTS for file in part)  # each once, in this order
+
+BUGS = [Bug(what, file, *rest) for file in _FILES for part in _PARTS for what, *rest in part.get(file, ())]
 
 _HEAD = """\
 # Seeded bugs, and which check sees which
@@ -22,6 +21,7 @@ code, and checks of the standing suite that must then fail (they may not be the 
 - `gradcheck`: a row of `minigan gradcheck`, derivatives against differences and the complex step
 - `naive`: a row of `tests/cases.py`, the oracle against plain loops
 - `wiring`: a test of `tests/test_wiring.py`, the GAN step
+- `second`: a test of `tests/test_second.py`, tangent passes and penalties
 - `layers`: a test of `tests/test_layers.py`, layers, nets, optimizers
 
 This list is written by `python tests/seeded_bugs.py`; a test keeps it current.

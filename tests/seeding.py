@@ -16,6 +16,7 @@ import cases
 import numpy as np
 import pytest
 import test_layers
+import test_second
 import test_wiring
 
 import minigan
@@ -126,6 +127,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
     "layers": _test(test_layers),
+    "second": _test(test_second),
     "wiring": _test(test_wiring),
 }
 

@@ -9,8 +9,10 @@ import minigan.backends.oracle as oracle
 from minigan.errors import ConfigError, ShapeError
 from minigan.losses import LOSSES
 from minigan.models import layers, net
+from minigan.penalties import PENALTIES
 from minigan.study import gradcheck as table
 from minigan.study.gradcheck import Result, gradcheck
+from minigan.study.rows_second import NETS
 
 # Ops without a derivative of their own: plumbing, updates, logging, and halves of a pair whose other half is a row.
 NO_ROW = {
@@ -46,11 +48,11 @@ def test_every_op_is_called_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(oracle.__all__) - called - NO_ROW == set()
 
 
-def _classes(module) -> set[str]:
+def _classes(module, which: str = "backward") -> set[str]:
     return {
         name
         for name, kind in inspect.getmembers(module, inspect.isclass)
-        if kind.__module__ == module.__name__ and "backward" in vars(kind) and name != "Layer"
+        if kind.__module__.startswith(module.__name__) and which in vars(kind) and name != "Layer"
     }
 
 
@@ -58,6 +60,9 @@ def test_every_layer_combinator_and_loss_has_a_row() -> None:
     families = {name.partition(".")[0] for name in table.ROWS}
     assert _classes(layers) - families - {"_Norm", "_Convolution"} == set()
     assert _classes(net) - families - {"Net"} == set()
+    tangents = {name.split(".")[1] for name in table.ROWS if name.startswith("tangent.")}
+    assert (_classes(layers, "forward_tangent") | _classes(net, "forward_tangent")) - tangents == {"Net"}
+    assert {f"penalty.{name}.{kind}" for name in PENALTIES for kind in NETS} <= set(table.ROWS)
     assert {f"step.{loss}.{player}" for loss in LOSSES for player in "dg"} <= set(table.ROWS)
     kinds = {term.kind for row in LOSSES.values() for term in (row.real, row.fake, row.generator)}
     assert all(any(row.startswith(f"logit_loss.{kind}") for row in table.ROWS) for kind in kinds)

@@ -9,6 +9,7 @@ from seeding import Bug, planted, sees
 
 import minigan.backends.oracle as oracle
 from minigan.models import layers, net
+from minigan.models.layers import base
 from minigan.optim import RULES
 from minigan.schedules import SCHEDULES
 
@@ -49,7 +50,7 @@ def test_a_stale_bug_says_so() -> None:
 
 def _backward_ops() -> set[str]:
     """Ops that compute a gradient: named so, or losses, which return theirs."""
-    named = {op for op in oracle.__all__ if op.endswith(("_backward", "dgrad", "wgrad", "bias_grad"))}
+    named = {op for op in oracle.__all__ if op.endswith(("_backward", "_tangent", "dgrad", "wgrad", "bias_grad"))}
     return named | {op for op in oracle.__all__ if op.endswith(("_loss", "_cross_entropy", "_gauss"))}
 
 
@@ -57,14 +58,18 @@ def test_every_rule_has_a_bug() -> None:
     places = {bug.place for bug in BUGS}
     updates = {rule.op for rule in RULES.values()} | {"ema_update", "running_update", "add_scaled"}
     assert _backward_ops() | updates | {"finite_flag", "clip_scale"} <= places
+    passes = ("backward", "forward_tangent", "backward_tangent")
     own = {
-        f"{name}.backward"
-        for module in (layers, net)
+        f"{name}.{which}"
+        for module in (layers, base, net)
         for name, kind in vars(module).items()
-        if isinstance(kind, type) and kind.__module__ == module.__name__ and "backward" in vars(kind)
+        if isinstance(kind, type) and kind.__module__.startswith(module.__name__)
+        for which in passes
+        if which in vars(kind)
     }
-    # BatchNorm's backward is chosen by its forward; Layer has none; Net's hands on to its root.
-    assert own - places == {"BatchNorm.backward", "Layer.backward", "Net.backward"}
+    # BatchNorm's backward is chosen by its forward; Layer has none; Net's hand on to its root.
+    assert own - places == {"BatchNorm.backward", *(f"{name}.{which}" for name in ("Layer", "Net") for which in passes)}
+    assert {"bent", "_normalised", "Penalty.add", "Penalty.due", "PENALTIES", "GAN._penalty"} <= places
     assert {"BatchNorm.forward", "GAN.d_step", "GAN.g_step", "Optimizer.guard", "Optimizer.step", "LOSSES"} <= places
     factors = {SCHEDULES[name].__name__ for name in SCHEDULES}
     assert factors - places == {"constant"}

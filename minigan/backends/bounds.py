@@ -217,6 +217,22 @@ def _softmax_terms(args: Args, want: Outputs) -> Outputs:
     return [np.asarray(argument.max() + np.log(x.shape[1])), (p * (1 + argument) + np.eye(x.shape[1])[labels]) / len(x)]
 
 
+def _bent_terms(args: Args, want: Outputs) -> Outputs:
+    tdy, dy, y, ty, act = args
+    slope, curve = {"tanh": ((1 - y) * (1 + y), -2 * y), "sigmoid": (y * (1 - y), 1 - 2 * y)}[act.kind]
+    return [np.abs(tdy * slope) + np.abs(dy * curve * ty)]
+
+
+def _norm_terms(args: Args, want: Outputs) -> Outputs:
+    """A norm r is off by a relative e, so (r - 1)^2 by 2 |r - 1| r e and, where r is 1, by e^2; dx by e x / r."""
+    x, kind = args
+    norm = np.sqrt((x.reshape(len(x), -1) ** 2).sum(1))
+    if kind == "zero":
+        return [want[0], np.abs(want[1]), want[2]]
+    factor = (1 + 1 / np.where(norm == 0, 1, norm)).reshape(-1, *(1 for _ in x.shape[1:]))
+    return [(2 * np.abs(norm - 1) * norm + (norm - 1) ** 2 + 1e-6).mean(), 2 * factor * np.abs(x) / len(x), want[2]]
+
+
 def _kl_terms(args: Args, want: Outputs) -> Outputs:
     mean, logvar = args
     parts = mean**2 + np.exp(logvar) + 1 + np.abs(logvar)
@@ -233,6 +249,12 @@ def _ulps(number: int) -> Callable[..., float]:
 def _plus_sum(number: int) -> Callable[..., float]:
     """Terms within `number` units each, then their mean: what rounding the sum may add is half a unit a term."""
     return lambda x, *rest: number + min(2 * np.sqrt(x.size), (x.size + 2) / 2)
+
+
+def _of_norms(x: Array, kind: str) -> float:
+    """A sum of squares, its root, and their mean."""
+    row = x.size // len(x)
+    return 4 + min(2 * math.sqrt(row), (row + 2) / 2) + min(2 * math.sqrt(len(x)), (len(x) + 2) / 2)
 
 
 _PIXELS = summed(lambda dy, *rest: dy.size // dy.shape[-1] + 1)
@@ -257,6 +279,9 @@ BOUNDS: dict[str, Check] = {
     "activation_backward": within(_ulps(4), exact=True),
     "activation_backward/tanh": within(_ulps(4)),
     "activation_backward/sigmoid": within(_ulps(4)),
+    "activation_backward_tangent": within(_ulps(4), exact=True),
+    "activation_backward_tangent/tanh": within(_ulps(4), _bent_terms),
+    "activation_backward_tangent/sigmoid": within(_ulps(4), _bent_terms),
     "batchnorm": NORMED,
     "batchnorm_backward": NORMED,
     "batchnorm_running": NORMED,
@@ -264,8 +289,12 @@ BOUNDS: dict[str, Check] = {
     "running_update": _2,
     "layernorm": NORMED,
     "layernorm_backward": NORMED,
+    "layernorm_tangent": NORMED,
+    "layernorm_backward_tangent": NORMED,
     "instancenorm": NORMED,
     "instancenorm_backward": NORMED,
+    "instancenorm_tangent": NORMED,
+    "instancenorm_backward_tangent": NORMED,
     "axpby": _2,
     "add_scaled": _2,
     "mul": SAME,
@@ -301,6 +330,7 @@ BOUNDS: dict[str, Check] = {
     "softmax_cross_entropy": within(_plus_sum(4), _softmax_terms),
     "l1_loss": within(_plus_sum(1)),
     "mse_loss": within(_plus_sum(4)),
+    "norm_loss": within(_of_norms, _norm_terms),
     "kl_gauss": within(_plus_sum(4), _kl_terms),
     "adam_step": SAME_ROUNDED,
     "sgd_step": SAME_ROUNDED,

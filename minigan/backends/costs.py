@@ -98,6 +98,7 @@ def _conv2d_numbers(x: Shape, w: Shape, b: Shape | None, stride: Pair, padding: 
 
 # kind -> operations of (y from x, dx from dy and y)
 _ACTIVATIONS = {"relu": (1, 2), "leaky_relu": (2, 2), "tanh": (1, 4), "sigmoid": (3, 3)}
+_BENT = {"relu": 2, "leaky_relu": 2, "tanh": 4 + 4, "sigmoid": 3 + 5}  # tdx from tdy, dy, y and ty
 # kind -> operations of (loss and derivative, their mean and division by the size); softplus 4, sigmoid 3
 _LOGIT_LOSSES = {"bce": 20 + 2, "mse": 3 + 2, "hinge": 3 + 2, "linear": 1 + 2, "minimax": 7 + 2}
 
@@ -122,6 +123,24 @@ def _norm_backward(flops: int) -> Cost:
         return 3 * prod(x) + _size(gamma, mean, var) + 2 * _size(*affine)
 
     return Cost(lambda dy, *rest: flops * prod(dy), numbers)
+
+
+def _numbers(arrays: int) -> Formula:
+    """`arrays` like x are read or written, then gamma, mean and var, and what is added to."""
+
+    def numbers(x: Shape, gamma: Shape, mean: Shape, var: Shape, eps: float, *affine: Shape) -> int:
+        return arrays * prod(x) + _size(gamma, mean, var) + 2 * _size(*affine)
+
+    return numbers
+
+
+# x^ 2, tx^ 7, gamma 1
+_NORM_TANGENT = Cost(lambda tx, *rest: (2 + 7 + 1) * prod(tx), lambda tx, *rest: _numbers(3)(*rest))
+# x^ 2, tx^ 7; dgamma 4, dbeta 1; g and tg 2; their means 7; dx 6, tdx 6, and what comes off it 2
+_NORM_BACKWARD_TANGENT = Cost(
+    lambda tdy, *rest: (2 + 7 + 4 + 1 + 2 + 7 + 6 + 6 + 2) * prod(tdy),
+    lambda tdy, dy, tx, *rest: _numbers(5)(*rest),
+)
 
 
 def _padded(x: Shape, padding: Pads, sign: int) -> Shape:
@@ -162,6 +181,10 @@ TABLE: dict[str, Cost] = {
     "embedding_backward": Cost(lambda dy, labels, dw: prod(dy), lambda dy, labels, dw: 3 * prod(dy) + prod(labels)),
     "activation": Cost(_activation(0), lambda x, act: 2 * prod(x) if act else 0),
     "activation_backward": Cost(_activation(1), lambda dy, y, act: 3 * prod(dy) if act else 0),
+    "activation_backward_tangent": Cost(
+        lambda tdy, dy, y, ty, act: prod(tdy) * _BENT[act.kind] if act else 0,
+        lambda tdy, dy, y, ty, act: 5 * prod(tdy) if act else 0,
+    ),
     "axpby": Cost(lambda alpha, x, beta, y: 3 * prod(x), lambda alpha, x, beta, y: 3 * prod(x)),
     "add_scaled": Cost(lambda alpha, x, dp: 2 * prod(x), lambda alpha, x, dp: 3 * prod(x)),
     "mul": _each(1, 3),
@@ -179,8 +202,12 @@ TABLE: dict[str, Cost] = {
     "running_update": _each(3, 3),
     "layernorm": _norm(lambda x: x[0]),
     "layernorm_backward": _norm_backward(2 + 2 + 1 + 8),
+    "layernorm_tangent": _NORM_TANGENT,
+    "layernorm_backward_tangent": _NORM_BACKWARD_TANGENT,
     "instancenorm": _norm(lambda x: x[0] * x[-1]),
     "instancenorm_backward": _norm_backward(2 + 2 + 1 + 8),
+    "instancenorm_tangent": _NORM_TANGENT,
+    "instancenorm_backward_tangent": _NORM_BACKWARD_TANGENT,
     "upsample2x": _each(0, 1 + 4),
     "upsample2x_backward": Cost(lambda dy: 3 * prod(dy) // 4, lambda dy: prod(dy) * 5 // 4),
     "avgpool2x": Cost(prod, lambda x: prod(x) * 5 // 4),
@@ -210,6 +237,7 @@ TABLE: dict[str, Cost] = {
     "softmax_cross_entropy": Cost(lambda x, labels: 6 * prod(x), lambda x, labels: 2 * prod(x) + labels[0] + 1),
     "l1_loss": Cost(lambda x, target: 3 * prod(x), lambda x, target: 3 * prod(x) + 1),
     "mse_loss": Cost(lambda x, target: 5 * prod(x), lambda x, target: 3 * prod(x) + 1),
+    "norm_loss": Cost(lambda x, kind: 3 * prod(x), lambda x, kind: 2 * prod(x) + 2),
     "kl_gauss": Cost(lambda mean, logvar: 8 * prod(mean), lambda mean, logvar: 4 * prod(mean) + 1),
     "adam_step": _update(1 + 3 + 4 + 7, slabs=2),
     "sgd_step": _update(1 + 2 + 2, slabs=1),

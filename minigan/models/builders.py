@@ -1,17 +1,31 @@
 """Networks, one parametrised builder per family: (config, item shape) -> the root of G and the root of D."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minigan.config import Model
 from minigan.errors import ConfigError, ShapeError, nearest
 from minigan.models.init import make_init
-from minigan.models.layers import BatchNorm, Conv2d, ConvTranspose2d, Dropout, Linear, Reshape
+from minigan.models.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    InstanceNorm,
+    Layer,
+    LayerNorm,
+    Linear,
+    Reshape,
+)
 from minigan.models.net import Chain, Net
-from minigan.models.shapes import Shape, make_act
+from minigan.models.shapes import Act, Shape, make_act
 
 
 def mlp(model: Model, shape: Shape) -> tuple[Chain, Chain]:
-    """Dense layers. G: z -> widths_g -> item; D: item -> widths_d -> 1."""
+    """Dense layers. G: z -> widths_g -> item; D: item -> widths_d, with model.norm_d -> 1."""
+    if model.norm_d == "instance":
+        raise ConfigError("model.norm_d instance is for images, but mlp's hidden layers are features; give layer")
     init = make_init(model.init, model.init_std)
     act_g, act_d = make_act(model.act_g, model.slope), make_act(model.act_d, model.slope)
     size = 1
@@ -20,7 +34,7 @@ def mlp(model: Model, shape: Shape) -> tuple[Chain, Chain]:
     g = [Linear(n, act=act_g, init=init) for n in model.widths_g]
     d: list[Any] = [Reshape(-1)] if len(shape) > 1 else []
     for n in model.widths_d:
-        d += [Linear(n, act=act_d, init=init), *_dropout(model)]
+        d += [*_normed(model, act_d, partial(Linear, n, init=init)), *_dropout(model)]
     out = Linear(size, act=_output(model), init=init)
     return Chain(*g, out, *([Reshape(*shape)] if len(shape) > 1 else [])), Chain(*d, Linear(1, init=init))
 
@@ -29,7 +43,8 @@ def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
     """DCGAN (arXiv:1511.06434) for any size, depth and width; with the preset dcgan-mnist the texts' network.
 
     G: dense z -> h*h*widths_g[0] without bias, BN, act; per next width convT (strides_g) without bias, BN, act; convT
-    to the item's channels. D: per width conv stride 2, act, dropout; flatten; dense 1. h = size / product of strides_g.
+    to the item's channels. D: per width conv stride 2, from the second on model.norm_d, act, dropout; flatten; dense 1.
+    h = size / product of strides_g.
     """
     if len(shape) != 3 or shape[0] != shape[1]:
         raise ShapeError(f"model.family 'dcgan' makes square images, but the data's items are {shape}; give data.size")
@@ -63,10 +78,26 @@ def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
     for width, stride in zip(widths, model.strides_g, strict=False):
         g += [ConvTranspose2d(width, model.kernel, stride, bias=False, init=init), norm()]
     g.append(ConvTranspose2d(shape[2], model.kernel, model.strides_g[-1], bias=False, act=_output(model), init=init))
-    d: list[Any] = []
-    for width in model.widths_d:
-        d += [Conv2d(width, model.kernel, 2, act=act_d, init=init), *_dropout(model)]
+    d: list[Any] = [Conv2d(model.widths_d[0], model.kernel, 2, act=act_d, init=init), *_dropout(model)]
+    for width in model.widths_d[1:]:
+        d += [*_normed(model, act_d, partial(Conv2d, width, model.kernel, 2, init=init))]
+        d += _dropout(model)
     return Chain(*g), Chain(*d, Reshape(-1), Linear(1, init=init))
+
+
+# model.norm_d: (model, activation) -> the norm
+NORMS_D: dict[str, Callable[[Model, Act | None], Layer]] = {
+    "batch": lambda model, act: BatchNorm(model.bn_eps, model.bn_momentum, act),
+    "layer": lambda model, act: LayerNorm(model.bn_eps, act),
+    "instance": lambda model, act: InstanceNorm(model.bn_eps, act),
+}
+
+
+def _normed(model: Model, act: Act | None, make: Callable[..., Layer]) -> list[Layer]:
+    """A hidden layer of D, make(act=...); with model.norm_d a norm follows, whose beta is the bias."""
+    if model.norm_d == "none":
+        return [make(act=act)]
+    return [make(bias=False), NORMS_D[model.norm_d](model, act)]
 
 
 def _dropout(model: Model) -> list[Dropout]:

@@ -17,6 +17,32 @@ SEGMENTS = ("decay", "no_decay")
 _ALIGN_BYTES = 64
 
 
+Dys = dict[str, Array]  # by the name of each layer: the dy that its backward pass was given
+
+
+def _back(node: Any, dy: Any, ctx: Any, need_dx: bool, need_dw: bool, dys: Dys | None) -> Array | None:
+    """A node's backward pass. A layer's dy is held against its y, and noted in `dys` when that is given."""
+    if not isinstance(node, Layer):
+        return node.backward(dy, ctx, need_dx, need_dw, dys)
+    expect(f"dy of {node.name}", dy, None, *node.out_shape)
+    if dys is not None:
+        dys[node.name] = dy
+    return node.backward(dy, ctx, need_dx, need_dw)
+
+
+def _back_tangent(node: Any, tdy: Any, dys: Dys, ctx: Any, tctx: Any, need_dx: bool, need_dw: bool) -> Array | None:
+    """A node's backward_tangent: a layer takes its own dy of `dys`."""
+    dy = dys[node.name] if isinstance(node, Layer) else dys
+    return node.backward_tangent(tdy, dy, ctx, tctx, need_dx, need_dw)
+
+
+def _plus(ops: Any, a: Array | None, b: Array | None) -> Array | None:
+    """a + b, where None stands for zeros."""
+    if a is None or b is None:
+        return b if a is None else a
+    return ops.axpby(1.0, a, 1.0, b)
+
+
 class Chain:
     """One node after the other."""
 
@@ -39,12 +65,26 @@ class Chain:
             ctx.append(saved)
         return x, tuple(ctx)
 
-    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+    def backward(
+        self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True, dys: Dys | None = None
+    ) -> Array | None:
         for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):
-            if isinstance(self.nodes[i], Layer):
-                expect(f"dy of {self.nodes[i].name}", dy, None, *self.nodes[i].out_shape)
-            dy = self.nodes[i].backward(dy, ctx[i], need_dx or i > self.first, need_dw)
+            dy = _back(self.nodes[i], dy, ctx[i], need_dx or i > self.first, need_dw, dys)
         return dy if need_dx else None
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
+        tctx = []
+        for node, saved in zip(self.nodes, ctx, strict=True):
+            tx, made = node.forward_tangent(tx, saved)
+            tctx.append(made)
+        return tx, tuple(tctx)
+
+    def backward_tangent(
+        self, tdy: Array | None, dys: Dys, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):
+            tdy = _back_tangent(self.nodes[i], tdy, dys, ctx[i], tctx[i], need_dx or i > self.first, need_dw)
+        return tdy if need_dx else None
 
 
 def _tree(node: Any) -> Any:
@@ -75,10 +115,24 @@ class Residual:
         s, skip = self.skip.forward(x, how)
         return self.ops.axpby(1.0, y, 1.0, s), (body, skip)
 
-    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
-        a = self.body.backward(dy, ctx[0], need_dx, need_dw)
-        b = self.skip.backward(dy, ctx[1], need_dx, need_dw)
+    def backward(
+        self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True, dys: Dys | None = None
+    ) -> Array | None:
+        a = self.body.backward(dy, ctx[0], need_dx, need_dw, dys)
+        b = self.skip.backward(dy, ctx[1], need_dx, need_dw, dys)
         return self.ops.axpby(1.0, a, 1.0, b) if need_dx else None
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
+        ty, body = self.body.forward_tangent(tx, ctx[0])
+        ts, skip = self.skip.forward_tangent(tx, ctx[1])
+        return self.ops.axpby(1.0, ty, 1.0, ts), (body, skip)
+
+    def backward_tangent(
+        self, tdy: Array | None, dys: Dys, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        a = self.body.backward_tangent(tdy, dys, ctx[0], tctx[0], need_dx, need_dw)
+        b = self.skip.backward_tangent(tdy, dys, ctx[1], tctx[1], need_dx, need_dw)
+        return _plus(self.ops, a, b)
 
 
 class Skip:
@@ -105,11 +159,27 @@ class Skip:
         y, up = self.up.forward(self.ops.concat(h, u), how)
         return y, (down, inner, up)
 
-    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+    def backward(
+        self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True, dys: Dys | None = None
+    ) -> Array | None:
         down, inner, up = ctx
-        dh, du = self.ops.split(self.up.backward(dy, up, True, need_dw), self.channels)
-        dh = self.ops.axpby(1.0, dh, 1.0, self.inner.backward(du, inner, True, need_dw))
-        return self.down.backward(dh, down, need_dx, need_dw)
+        dh, du = self.ops.split(self.up.backward(dy, up, True, need_dw, dys), self.channels)
+        dh = self.ops.axpby(1.0, dh, 1.0, self.inner.backward(du, inner, True, need_dw, dys))
+        return self.down.backward(dh, down, need_dx, need_dw, dys)
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
+        th, down = self.down.forward_tangent(tx, ctx[0])
+        tu, inner = self.inner.forward_tangent(th, ctx[1])
+        ty, up = self.up.forward_tangent(self.ops.concat(th, tu), ctx[2])
+        return ty, (down, inner, up)
+
+    def backward_tangent(
+        self, tdy: Array | None, dys: Dys, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        both = self.up.backward_tangent(tdy, dys, ctx[2], tctx[2], True, need_dw)
+        tdh, tdu = (None, None) if both is None else self.ops.split(both, self.channels)
+        tdh = _plus(self.ops, tdh, self.inner.backward_tangent(tdu, dys, ctx[1], tctx[1], True, need_dw))
+        return self.down.backward_tangent(tdh, dys, ctx[0], tctx[0], need_dx, need_dw)
 
 
 class Heads:
@@ -132,12 +202,28 @@ class Heads:
         yb, b = self.b.forward(t, how)
         return (ya, yb), (trunk, a, b)
 
-    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+    def backward(
+        self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True, dys: Dys | None = None
+    ) -> Array | None:
         trunk, a, b = ctx
         dt = self.ops.axpby(
-            1.0, self.a.backward(dy[0], a, True, need_dw), 1.0, self.b.backward(dy[1], b, True, need_dw)
+            1.0, self.a.backward(dy[0], a, True, need_dw, dys), 1.0, self.b.backward(dy[1], b, True, need_dw, dys)
         )
-        return self.trunk.backward(dt, trunk, need_dx, need_dw)
+        return self.trunk.backward(dt, trunk, need_dx, need_dw, dys)
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Any, Any]:
+        tt, trunk = self.trunk.forward_tangent(tx, ctx[0])
+        ta, a = self.a.forward_tangent(tt, ctx[1])
+        tb, b = self.b.forward_tangent(tt, ctx[2])
+        return (ta, tb), (trunk, a, b)
+
+    def backward_tangent(
+        self, tdy: Any, dys: Dys, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        tda, tdb = (None, None) if tdy is None else tdy
+        a = self.a.backward_tangent(tda, dys, ctx[1], tctx[1], True, need_dw)
+        b = self.b.backward_tangent(tdb, dys, ctx[2], tctx[2], True, need_dw)
+        return self.trunk.backward_tangent(_plus(self.ops, a, b), dys, ctx[0], tctx[0], need_dx, need_dw)
 
 
 _CHILDREN = {Chain: (), Residual: ("body", "skip"), Skip: ("down", "inner", "up"), Heads: ("trunk", "a", "b")}
@@ -274,12 +360,31 @@ class Net:
         for layer in self.layers:
             layer.release()
 
-    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
-        """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw."""
-        if isinstance(self.root, Layer):
-            expect(f"dy of {self.name}", dy, None, *self.out_shape)
+    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True, trace: bool = False) -> Any:
+        """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw.
+
+        With `trace` -> (dx, dys): by name, what every layer's backward pass was given, for backward_tangent.
+        """
         self.announce("backward")
-        return self.root.backward(dy, ctx, need_dx, need_dw)
+        dys: Dys | None = {} if trace else None
+        dx = _back(self.root, dy, ctx, need_dx, need_dw, dys)
+        return (dx, dys) if trace else dx
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Any, Any]:
+        """How y moves when x moves along tx: ty like y, and what backward_tangent needs. `ctx` is the forward pass'."""
+        expect(f"tx of {self.name}", tx, None, *self.in_shape)
+        self.announce("forward tangent")
+        return self.root.forward_tangent(tx, ctx)
+
+    def backward_tangent(
+        self, tdy: Any, dys: Dys, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        """How dx moves when x moves along tx and dy along tdy: tdx like x; adds into `dp` how dp moves when need_dw.
+
+        None stands for zeros, as tdy and as what is returned. Source: Pearlmutter 1994; docs/second-order.md.
+        """
+        self.announce("backward tangent")
+        return _back_tangent(self.root, tdy, dys, ctx, tctx, need_dx, need_dw)
 
     def announce(self, which: str) -> None:
         """Which pass begins: forward, backward, update."""

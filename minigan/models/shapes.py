@@ -16,6 +16,7 @@ Pads = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 PaddingLike = str | int | Sequence[Any]
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid")
+CURVED = ("tanh", "sigmoid")  # whose slope changes with x; the others have a kink and are straight on either side
 
 
 class Act(NamedTuple):

@@ -36,7 +36,7 @@ _EPS = 4e-6  # through many layers rounding weighs more than curvature, so a lon
 _TANH, _LEAKY = Act("tanh"), Act("leaky_relu", 0.2)
 
 
-def _values(net: Net, g: Numbers) -> dict[str, Array]:
+def values_of(net: Net, g: Numbers) -> dict[str, Array]:
     """Values of size 1 for every parameter: far from the small ones a run begins with, whose gradients vanish."""
     out = {}
     for layer in net.layers:
@@ -47,7 +47,7 @@ def _values(net: Net, g: Numbers) -> dict[str, Array]:
     return out
 
 
-class _Bound:
+class Bound:
     """The same net twice: in float64, and in complex128 for the complex step. Running statistics are not 0 and 1."""
 
     def __init__(self, make: Callable[[], Net], at: Array):
@@ -61,7 +61,7 @@ class _Bound:
         self.real = self.nets[np.dtype(np.float64)]
 
     def holding(self, dtype: Any, values: Sequence[Array]) -> Net:
-        """The net of that dtype, with these parameters, in the order of `_values`."""
+        """The net of that dtype, with these parameters, in the order of `values_of`."""
         net = self.nets[np.dtype(dtype)]
         views = net.layout.views(net.p)
         names = [f"{layer.name}.{key}" for layer in net.layers for key in layer.params]
@@ -70,13 +70,13 @@ class _Bound:
         return net
 
 
-def _gradients(net: Net) -> list[Array]:
-    """What was added to `dp`, which began at _BASE, in the order of `_values`."""
+def gradients_of(net: Net) -> list[Array]:
+    """What was added to `dp`, which began at BASE, in the order of `values_of`."""
     views = net.layout.views(net.dp)
-    return [views[f"{layer.name}.{key}"] - _BASE for layer in net.layers for key in layer.params]
+    return [views[f"{layer.name}.{key}"] - BASE for layer in net.layers for key in layer.params]
 
 
-_BASE = 0.5
+BASE = 0.5
 Tree = Callable[[], Any]
 
 
@@ -86,7 +86,7 @@ def _tree(
     """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it."""
 
     def make(g: Numbers) -> Problem:
-        bound = _Bound(lambda: Net("t", root(), in_shape), clock())
+        bound = Bound(lambda: Net("t", root(), in_shape), clock())
         drawn = g.integers(0, labels, (batch, *in_shape)).astype(np.int32) if labels else None
         first = {} if labels else {"x": apart(g, batch, *in_shape)}
 
@@ -101,11 +101,11 @@ def _tree(
         def backward(dy: Any, *inputs: Array) -> list[Array | None]:
             net, x = split(inputs)
             _, ctx = net.forward(x, mode)
-            net.dp[...] = _BASE
+            net.dp[...] = BASE
             dx = net.backward(dy, ctx)
-            return [*([] if labels else [dx]), *_gradients(net)]
+            return [*([] if labels else [dx]), *gradients_of(net)]
 
-        return Problem(forward, backward, {**first, **_values(bound.real, g)})
+        return Problem(forward, backward, {**first, **values_of(bound.real, g)})
 
     return make
 
@@ -114,7 +114,7 @@ def _conv(out: int, stride: int = 1) -> Conv2d:
     return Conv2d(out, (3, 2), stride, act=_TANH)
 
 
-_LAYERS: dict[str, tuple[Tree, Shape]] = {
+LAYERS: dict[str, tuple[Tree, Shape]] = {
     "Linear": (lambda: Linear(3, act=_LEAKY), (5,)),
     "Linear.nobias": (lambda: Linear(3, bias=False), (5,)),
     "Conv2d.same": (lambda: Conv2d(3, 5, 2, act=_LEAKY), (8, 6, 2)),
@@ -138,7 +138,7 @@ _LAYERS: dict[str, tuple[Tree, Shape]] = {
 }
 
 
-def _reduced(preset: str, **overrides: Any) -> config.Config:
+def reduced(preset: str, **overrides: Any) -> config.Config:
     """A preset's networks, narrow: the same layers, strides, padding and activations."""
     narrow: dict[str, dict[str, Any]] = {
         "mlp-mnist": {"z": 5, "widths_g": (6,), "widths_d": (6,)},
@@ -148,14 +148,14 @@ def _reduced(preset: str, **overrides: Any) -> config.Config:
     return dataclasses.replace(whole, model=dataclasses.replace(whole.model, **narrow[preset]), **overrides)
 
 
-_SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1)}
+SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1)}
 
 
 def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
     """G (0) or D (1) of a preset."""
-    shape = _SHAPES[preset]
-    nets = make_nets(_reduced(preset).model, shape, 0.0, 0.0)
-    return _tree(lambda: make_nets(_reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
+    shape = SHAPES[preset]
+    nets = make_nets(reduced(preset).model, shape, 0.0, 0.0)
+    return _tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
 
 
 def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
@@ -168,17 +168,17 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
         preset, rate = "dcgan-mnist", 0.01
         smoothing = 0.1 if LOSSES[loss].real.kind == "bce" else 0.0
         regular = config.Optim(l2=rate)
-        words = _reduced(
+        words = reduced(
             preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
         )
-        gan = GAN(words, ops, _SHAPES[preset])
+        gan = GAN(words, ops, SHAPES[preset])
         gan.clock.array[:] = clock()
 
         def made(which: int) -> Net:
             return make_nets(words.model, gan.shape, rate, rate)[which]
 
-        pair = {name: _Bound(partial(made, i), gan.clock.array) for i, name in enumerate("gd")}
-        fixed = {name: _values(bound.real, g) for name, bound in pair.items()}
+        pair = {name: Bound(partial(made, i), gan.clock.array) for i, name in enumerate("gd")}
+        fixed = {name: values_of(bound.real, g) for name, bound in pair.items()}
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
 
         def forward(*values: Array) -> Array:
@@ -210,19 +210,19 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
     return make
 
 
-def _kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
+def kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
     return Row(make, smooth=False, points=points, eps=_EPS)
 
 
 ROWS: dict[str, Row] = {
-    **{name: _kinked(_tree(root, shape), 16) for name, (root, shape) in _LAYERS.items()},
+    **{name: kinked(_tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
     "Embedding": Row(_tree(lambda: Embedding(3, 4), (), labels=3), points=12),
     **{f"BatchNorm.{mode}": Row(_tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
     **{
-        f"net.{preset}.{name}.{mode}": _kinked(_net(preset, i, mode), 12)
-        for preset in _SHAPES
+        f"net.{preset}.{name}.{mode}": kinked(_net(preset, i, mode), 12)
+        for preset in SHAPES
         for i, name in enumerate("gd")
         for mode in MODES
     },
-    **{f"step.{loss}.{player}": _kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+    **{f"step.{loss}.{player}": kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
 }

@@ -121,6 +121,56 @@ def _activation(kind: str, slope: float = 0.0) -> Make:
     )
 
 
+def _activation_tangent(kind: str, slope: float = 0.0) -> Make:
+    """(x, dy) -> (dx, y): the gradients for (u, v) are what the passes give when x moves along u and dy along v."""
+    act = Act(kind, slope)
+
+    def forward(x: Array, dy: Array) -> tuple[Array, Array]:
+        y = ops.activation(x, act)
+        return ops.activation_backward(dy, y, act), y
+
+    def backward(uv: tuple[Array, Array], x: Array, dy: Array) -> tuple[Array, Array]:
+        (u, v), y = uv, ops.activation(x, act)
+        ty = ops.activation_backward(u, y, act)
+        return ops.activation_backward_tangent(v, dy, y, ty, act), ty
+
+    return lambda g: Problem(forward, backward, {"x": apart(g, 5, 7), "dy": g.standard_normal((5, 7))})
+
+
+def _norm_tangent(name: str, *shape: int) -> Make:
+    """As _activation_tangent, of layernorm or instancenorm."""
+    eps = 1e-3
+
+    def passes(dy: Array, x: Array, gamma: Array, beta: Array) -> tuple[Array, Array, Array, Array]:
+        y, mean, var = getattr(ops, name)(x, gamma, beta, eps)
+        unused = np.zeros_like(gamma), np.zeros_like(beta)
+        return getattr(ops, f"{name}_backward")(dy, x, gamma, mean, var, eps, *unused), y, mean, var
+
+    def backward(uv: tuple[Array, Array], x: Array, dy: Array, gamma: Array, beta: Array) -> tuple[Array, ...]:
+        (u, v), (_, _, mean, var) = uv, passes(dy, x, gamma, beta)
+        rule = getattr(ops, f"{name}_backward_tangent")
+        tdx, dgamma, dbeta = added(
+            lambda dgamma, dbeta: rule(v, dy, u, x, gamma, mean, var, eps, dgamma, dbeta), gamma, beta
+        )
+        return tdx, getattr(ops, f"{name}_tangent")(u, x, gamma, mean, var, eps), dgamma, dbeta
+
+    def make(g: Numbers) -> Problem:
+        c = shape[-1]
+        inputs = {"x": 1 + 2 * g.standard_normal(shape), "dy": g.standard_normal(shape)}
+        inputs |= {"gamma": g.standard_normal(c), "beta": g.standard_normal(c)}
+        return Problem(lambda x, dy, gamma, beta: passes(dy, x, gamma, beta)[:2], backward, inputs)
+
+    return make
+
+
+def _norm_loss(kind: str) -> Make:
+    return lambda g: Problem(
+        lambda x: ops.norm_loss(x, kind)[0],
+        lambda dy, x: dy * ops.norm_loss(x, kind)[1],
+        {"x": g.standard_normal((5, 3, 2))},
+    )
+
+
 def _dropout(g: Numbers) -> Problem:
     at = clock()
     return Problem(
@@ -227,6 +277,13 @@ ROWS: dict[str, Row] = {
     "activation.leaky_relu": Row(_activation("leaky_relu", 0.2), smooth=False),
     "activation.tanh": Row(_activation("tanh")),
     "activation.sigmoid": Row(_activation("sigmoid")),
+    "activation_backward_tangent.relu": Row(_activation_tangent("relu"), smooth=False),
+    "activation_backward_tangent.leaky_relu": Row(_activation_tangent("leaky_relu", 0.2), smooth=False),
+    "activation_backward_tangent.tanh": Row(_activation_tangent("tanh")),
+    "activation_backward_tangent.sigmoid": Row(_activation_tangent("sigmoid")),
+    "layernorm_tangent.features": Row(_norm_tangent("layernorm", 4, 7)),
+    "layernorm_tangent.images": Row(_norm_tangent("layernorm", 3, 4, 2, 3)),
+    "instancenorm_tangent": Row(_norm_tangent("instancenorm", 2, 4, 3, 3)),
     "dropout": Row(_dropout),
     "logit_loss.bce0": Row(_logit_loss("bce", 0.0)),
     "logit_loss.bce1": Row(_logit_loss("bce", 1.0)),
@@ -239,6 +296,8 @@ ROWS: dict[str, Row] = {
     "softmax_cross_entropy": Row(_softmax),
     "l1_loss": Row(_to_target("l1_loss"), smooth=False),
     "mse_loss": Row(_to_target("mse_loss")),
+    "norm_loss.one": Row(_norm_loss("one")),
+    "norm_loss.zero": Row(_norm_loss("zero")),
     "kl_gauss": Row(_loss(lambda mean, logvar: ops.kl_gauss(mean, logvar), (4, 3), (4, 3))),
     "upsample2x": Row(_pixels(lambda x: ops.upsample2x(x), lambda dy: ops.upsample2x_backward(dy))),
     "avgpool2x": Row(_pixels(lambda x: ops.avgpool2x(x), lambda dy: ops.avgpool2x_backward(dy))),

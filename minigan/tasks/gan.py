@@ -7,9 +7,10 @@ In both, "frozen" means: normalise with the batch's own statistics, but leave th
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
-With train.share_fake G learns from the batch that D has just learned from. `finish_gradients` adds what comes from no
-batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and sets the finite flag and the clip factor,
-which the optimizer reads from the clock.
+With train.share_fake G learns from the batch that D has just learned from. A penalty on D's gradient by its input, if
+any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
+`finish_gradients` adds what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
+sets the finite flag and the clip factor, which the optimizer reads from the clock.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from minigan.models.layers import Dropout
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
 from minigan.optim import Clock, Optimizer
+from minigan.penalties import Batch, Penalty
 
 Record = dict[str, Array]
 DRAW = 64  # samples are always drawn in batches of this size, so a picture does not depend on how many are drawn
@@ -57,6 +59,7 @@ class GAN:
             raise ConfigError(
                 "train.share_fake is set, but G has dropout, whose mask changes with each step; leave one of them out"
             )
+        self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
 
     @property
@@ -99,6 +102,7 @@ class GAN:
         D.zero_grad()
         D.backward(dreal, ctx_real, need_dx=False)
         D.backward(dfake, ctx_fake, need_dx=False)
+        penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake))
         D.finish_gradients()
         norm2 = self.opt_d.guard(ops, loss, self.clock.array)
         if update:
@@ -110,7 +114,7 @@ class GAN:
             "d_real": self._verdict(real),
             "d_fake": self._verdict(fake),
             "grad_norm2_d": norm2,
-        }
+        } | penalty
 
     def g_step(self, z: Array | None, update: bool = True, made: Any = None) -> Record:
         """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D."""
@@ -131,6 +135,14 @@ class GAN:
                 if G.state.size:  # running statistics, where G has any
                     ops.ema_update(ema.state, G.state, self.clock.array)
         return {"loss_g": loss, "grad_norm2_g": norm2}
+
+    def _penalty(self, real: Batch, fake: Batch) -> Record:
+        """Adds the penalty's gradient to D's where this update of D has one; what the log says of it."""
+        update = self.opt_d.count + 1
+        if self.penalty is None or not self.penalty.due(update):
+            return {}
+        penalty, norm = self.penalty.add(real, fake, update)
+        return {"penalty": penalty, "critic_grad_norm": norm}
 
     def bad(self) -> bool:
         """Whether a loss or gradient was not finite (the weights were not touched since)."""

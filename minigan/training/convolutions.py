@@ -14,7 +14,8 @@ ROLES = ("forward", "dX", "dW")
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the layer, its pass ("forward" or "backward"), what a plan decides by, and the op's arguments."""
+    """One call: the layer, its pass ("forward", "backward", the tangent of one), what a plan decides by, and the op's
+    arguments."""
 
     layer: str
     which: str
@@ -25,7 +26,7 @@ class Call:
     def role(self) -> str:
         """What the layer calls it: forward, dX or dW."""
         gradient = "dW" if self.key[0] == "conv2d_wgrad" else "dX"
-        return "forward" if self.which == "forward" else gradient
+        return "forward" if self.which.startswith("forward") else gradient
 
 
 class Recorder:

@@ -227,6 +227,7 @@ class Trainer:
             "step": step,
             "epoch": round(step * self.task.batches_per_step / self.parts.batches.per_epoch, 4),
             **{k: values[k] for k in ("loss_d", "loss_g", "d_real", "d_fake")},
+            **{k: v for k, v in values.items() if k in ("penalty", "critic_grad_norm")},
             "grad_norm_d": math.sqrt(values["grad_norm2_d"]),
             "grad_norm_g": math.sqrt(values["grad_norm2_g"]),
             "lr_d": self.task.opt_d.rates(step - 1)[0],
@@ -375,6 +376,11 @@ def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
             yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
     if total < config.train.log_every:
         yield f"no log line and no loss plot: train.log_every is {config.train.log_every}, the run {total} steps"
+    if config.penalty.name != "none" and config.train.log_every * config.train.n_critic % config.penalty.every:
+        yield (
+            f"penalty and critic_grad_norm stand in the log lines whose step had them: train.log_every "
+            f"{config.train.log_every} is no multiple of penalty.every {config.penalty.every}"
+        )
     if unmatched(config):
         yield f"no row of the plan is for batches of {config.train.batch_size}, so the built-in one serves the steps"
     if not task.loss.probability:

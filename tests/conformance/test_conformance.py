@@ -17,7 +17,8 @@ from minigan.backends.clock import BAD, SEED, TICK, WORDS
 from minigan.models.shapes import Act
 
 NORMS = ("batchnorm", "batchnorm_running", "layernorm", "instancenorm")
-MANY = {"linear", "linear_dgrad", "linear_wgrad", *plan.OPS, *NORMS, *(f"{norm}_backward" for norm in NORMS)}
+TANGENTS = [f"{norm}_{which}" for norm in NORMS[2:] for which in ("tangent", "backward_tangent")]
+MANY = {"linear", "linear_dgrad", "linear_wgrad", *plan.OPS, *NORMS, *(f"{norm}_backward" for norm in NORMS), *TANGENTS}
 QUICK, WHOLE = 20, 600  # seeds: the first ones on integers and on real data, later ones on either
 SHAPES = 300  # that are different, of each op of MANY
 TAILS = (1, 3, 7, 15, 17, 31, 33, 64)

@@ -12,7 +12,7 @@ from cpp_isas import BACKENDS, ISAS, _cpp
 
 from minigan import config
 from minigan.backends import plan
-from minigan.backends.checks import LOSS_KINDS
+from minigan.backends.checks import LOSS_KINDS, NORM_KINDS
 from minigan.backends.clock import BAD, WORDS
 from minigan.models.shapes import Act
 from minigan.tasks.gan import GAN
@@ -61,6 +61,11 @@ def _norms(ops: Any) -> list[np.ndarray]:
         dgamma, dbeta = np.zeros_like(gamma), np.zeros_like(beta)
         dx = getattr(ops, f"{name}_backward")(dy, x, gamma, mean, var, 1e-5, dgamma, dbeta)
         out += [y, mean, var, dx, dgamma, dbeta]
+        if name != "batchnorm":
+            tx, tdy = x[::-1].copy(), dy[::-1].copy()
+            how = (x, gamma, mean, var, 1e-5)
+            out.append(getattr(ops, f"{name}_tangent")(tx, *how))
+            out.append(getattr(ops, f"{name}_backward_tangent")(tdy, dy, tx, *how, dgamma, dbeta))
     return out
 
 
@@ -84,6 +89,7 @@ def _losses(ops: Any) -> list[np.ndarray]:
     x, y = _arrays((3000, 21), (3000, 21))
     labels = np.arange(3000, dtype=np.int32) % 21
     out = [ops.logit_loss(x, kind, 0.9) for kind in LOSS_KINDS]
+    out += [ops.norm_loss(x, kind) for kind in NORM_KINDS]
     return [a for loss in (*out, ops.l1_loss(x, y), ops.mse_loss(x, y), ops.kl_gauss(x, y)) for a in loss] + [
         *ops.softmax_cross_entropy(x, labels)
     ]
@@ -125,6 +131,7 @@ def _elementwise(ops: Any) -> list[np.ndarray]:
     sums = ops.sum_squares(x), ops.mean(x), ops.row_sum_squares(x)
     acts = [ops.activation(x, Act(kind)) for kind in ("relu", "tanh", "sigmoid")]
     acts += [ops.activation_backward(y, x, Act(kind)) for kind in ("relu", "tanh", "sigmoid")]
+    acts += [ops.activation_backward_tangent(y, x, x, y, Act(kind)) for kind in ("relu", "tanh", "sigmoid")]
     dropped = [ops.dropout(x, 0.3, clock, 5), ops.dropout_backward(x, 0.3, clock, 5)]
     return [*sums, *dropped, *loss, *acts, ops.mul(x, y), ops.axpby(0.3, x, 0.7, y), ops.scale(x, 0.3)]
 

@@ -26,7 +26,7 @@ from naive.image import (
     upsample2x_backward,
 )
 from naive.linear import embedding, embedding_backward, linear, linear_dgrad, linear_wgrad
-from naive.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
+from naive.loss import kl_gauss, l1_loss, logit_loss, mse_loss, norm_loss, softmax_cross_entropy
 from naive.norm import (
     batchnorm,
     batchnorm_backward,
@@ -34,14 +34,19 @@ from naive.norm import (
     batchnorm_running_backward,
     instancenorm,
     instancenorm_backward,
+    instancenorm_backward_tangent,
+    instancenorm_tangent,
     layernorm,
     layernorm_backward,
+    layernorm_backward_tangent,
+    layernorm_tangent,
     running_update,
 )
 from naive.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
 from naive.pointwise import (
     activation,
     activation_backward,
+    activation_backward_tangent,
     add_scaled,
     axpby,
     clip,
@@ -56,6 +61,7 @@ from naive.random import dropout, dropout_backward, philox
 __all__ = [
     "activation",
     "activation_backward",
+    "activation_backward_tangent",
     "adam_step",
     "add_scaled",
     "avgpool2x",
@@ -86,10 +92,14 @@ __all__ = [
     "gather_pixels_backward",
     "instancenorm",
     "instancenorm_backward",
+    "instancenorm_backward_tangent",
+    "instancenorm_tangent",
     "kl_gauss",
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "layernorm_backward_tangent",
+    "layernorm_tangent",
     "linear",
     "linear_dgrad",
     "linear_wgrad",
@@ -99,6 +109,7 @@ __all__ = [
     "minibatch_stddev_backward",
     "mse_loss",
     "mul",
+    "norm_loss",
     "pad",
     "pad_backward",
     "philox",

@@ -52,6 +52,14 @@ def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     return np.asarray(average(d[at] ** 2 for at in indices(d.shape))), filled(d.shape, lambda *at: 2 * d[at] / d.size)
 
 
+def norm_loss(x: Array, kind: str) -> tuple[Array, Array, Array]:
+    norms = [math.sqrt(total(x[(n, *at)] ** 2 for at in indices(x.shape[1:]))) for n in range(len(x))]
+    loss = average((r - 1) ** 2 if kind == "one" else r**2 / 2 for r in norms)
+    factors = [1.0 if kind == "zero" else 2 * (1 - 1 / r) if r else 0.0 for r in norms]
+    dx = filled(x.shape, lambda n, *at: factors[n] * x[(n, *at)] / len(x))
+    return np.asarray(loss), dx, np.asarray(average(norms))
+
+
 def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
     def half(n: int, f: int) -> float:
         return 0.5 * (mean[n, f] ** 2 + math.exp(logvar[n, f]) - 1 - logvar[n, f])

@@ -53,6 +53,51 @@ def _norm_backward(
     return dx
 
 
+def _tangents(
+    tx: Array, x: Array, mean: Array, var: Array, eps: float, kept: tuple[int, ...]
+) -> tuple[Array, Array, Array, Array]:
+    """x^, tx^, 1 / deviation and the tangent of that, element by element."""
+    xhat, txhat, inv, tinv = (np.empty(x.shape) for _ in range(4))
+    for group, members in _groups(x, kept).items():
+        deviation, centre = math.sqrt(var[group] + eps), average(x[at] for at in members)
+        t_centre = average(tx[at] for at in members)
+        t_deviation = average((x[at] - centre) * (tx[at] - t_centre) for at in members) / deviation
+        for at in members:
+            xhat[at], inv[at] = (x[at] - centre) / deviation, 1 / deviation
+            tinv[at] = -t_deviation / deviation**2
+            txhat[at] = (tx[at] - t_centre) / deviation + (x[at] - centre) * tinv[at]
+    return xhat, txhat, inv, tinv
+
+
+def _norm_tangent(
+    tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, *, kept: tuple[int, ...]
+) -> Array:
+    _, txhat, _, _ = _tangents(tx, x, mean, var, eps, kept)
+    return filled(x.shape, lambda *at: gamma[at[-1]] * txhat[at])
+
+
+def _norm_backward_tangent(
+    tdy: Array, dy: Array, tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float,
+    dgamma: Array, dbeta: Array, *, kept: tuple[int, ...],
+) -> Array:  # fmt: skip
+    """The product rule on every factor of dx = (g - mean(g) - x^ mean(g x^)) inv."""
+    tdx = np.empty(x.shape)
+    xhat, txhat, inv, tinv = _tangents(tx, x, mean, var, eps, kept)
+    for members in _groups(x, kept).values():
+        g, tg = ({at: gamma[at[-1]] * a[at] for at in members} for a in (dy, tdy))
+        mean_g, mean_tg = average(g.values()), average(tg.values())
+        along = average(g[at] * xhat[at] for at in members)
+        t_along = average(tg[at] * xhat[at] + g[at] * txhat[at] for at in members)
+        for at in members:
+            inside = g[at] - mean_g - xhat[at] * along
+            t_inside = tg[at] - mean_tg - txhat[at] * along - xhat[at] * t_along
+            tdx[at] = t_inside * inv[at] + inside * tinv[at]
+    rows = indices(x.shape[:-1])
+    accumulate(dgamma, lambda c: total(tdy[(*i, c)] * xhat[(*i, c)] + dy[(*i, c)] * txhat[(*i, c)] for i in rows))
+    bias_grad(tdy, dbeta)
+    return tdx
+
+
 def batchnorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, ...]:
     return _norm(x, gamma, beta, eps, act, (x.ndim - 1,))
 
@@ -94,3 +139,19 @@ def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | Non
 
 def instancenorm_backward(dy: Array, x: Array, *rest: Any) -> Array:
     return _norm_backward(dy, x, *rest, kept=(0, 3))
+
+
+def layernorm_tangent(tx: Array, x: Array, *rest: Any) -> Array:
+    return _norm_tangent(tx, x, *rest, kept=(0,))
+
+
+def layernorm_backward_tangent(tdy: Array, dy: Array, tx: Array, x: Array, *rest: Any) -> Array:
+    return _norm_backward_tangent(tdy, dy, tx, x, *rest, kept=(0,))
+
+
+def instancenorm_tangent(tx: Array, x: Array, *rest: Any) -> Array:
+    return _norm_tangent(tx, x, *rest, kept=(0, 3))
+
+
+def instancenorm_backward_tangent(tdy: Array, dy: Array, tx: Array, x: Array, *rest: Any) -> Array:
+    return _norm_backward_tangent(tdy, dy, tx, x, *rest, kept=(0, 3))

@@ -34,6 +34,17 @@ def activation_backward(dy: Array, y: Array, act: Act | None) -> Array:
     return filled(y.shape, lambda *at: dy[at] * slope(y[at]))
 
 
+_CURVATURE = {"relu": None, "leaky_relu": None, "tanh": lambda y: -2 * y, "sigmoid": lambda y: 1 - 2 * y}
+
+
+def activation_backward_tangent(tdy: Array, dy: Array, y: Array, ty: Array, act: Act | None) -> Array:
+    curvature = None if act is None else _CURVATURE[act.kind]
+    tdx = activation_backward(tdy, y, act)
+    if curvature is None:
+        return tdx
+    return filled(y.shape, lambda *at: tdx[at] + dy[at] * curvature(y[at]) * ty[at])
+
+
 def axpby(alpha: float, x: Array, beta: float, y: Array) -> Array:
     return filled(x.shape, lambda *at: alpha * x[at] + beta * y[at])
 

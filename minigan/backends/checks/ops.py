@@ -17,6 +17,7 @@ from minigan.models.shapes import (
 )
 
 LOSS_KINDS = ("bce", "mse", "hinge", "linear", "minimax")
+NORM_KINDS = ("one", "zero")
 
 
 def _clock(clock: Array, slot: int = 0) -> None:
@@ -103,6 +104,13 @@ def activation(x: Array, act: Act | None) -> None:
 def activation_backward(dy: Array, y: Array, act: Act | None) -> None:
     expect_some("y", y)
     expect_same("dy", dy, "y", y)
+
+
+@rule("tdy dy y ty")
+def activation_backward_tangent(tdy: Array, dy: Array, y: Array, ty: Array, act: Act | None) -> None:
+    activation_backward(dy, y, act)
+    expect_same("tdy", tdy, "y", y)
+    expect_same("ty", ty, "y", y)
 
 
 @rule("x y")
@@ -240,6 +248,24 @@ def layernorm_backward(
     _statistics(mean, var, x.shape[0])
 
 
+@rule("tx x gamma mean var")
+def layernorm_tangent(tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float) -> None:
+    _affine(x, gamma, gamma)
+    _batched(x)
+    _statistics(mean, var, x.shape[0])
+    expect_same("tx", tx, "x", x)
+
+
+@rule("tdy dy tx x gamma mean var dgamma! dbeta!")
+def layernorm_backward_tangent(
+    tdy: Array, dy: Array, tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float,
+    dgamma: Array, dbeta: Array,
+) -> None:  # fmt: skip
+    layernorm_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
+    expect_same("tdy", tdy, "x", x)
+    expect_same("tx", tx, "x", x)
+
+
 @rule("x gamma beta")
 def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> None:
     expect_some("x", x, 4)
@@ -253,6 +279,24 @@ def instancenorm_backward(
     expect_some("x", x, 4)
     _gradients(dy, x, gamma, dgamma, dbeta)
     _statistics(mean, var, x.shape[0], x.shape[-1])
+
+
+@rule("tx x gamma mean var")
+def instancenorm_tangent(tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float) -> None:
+    expect_some("x", x, 4)
+    _affine(x, gamma, gamma)
+    _statistics(mean, var, x.shape[0], x.shape[-1])
+    expect_same("tx", tx, "x", x)
+
+
+@rule("tdy dy tx x gamma mean var dgamma! dbeta!")
+def instancenorm_backward_tangent(
+    tdy: Array, dy: Array, tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float,
+    dgamma: Array, dbeta: Array,
+) -> None:  # fmt: skip
+    instancenorm_backward(dy, x, gamma, mean, var, eps, dgamma, dbeta)
+    expect_same("tdy", tdy, "x", x)
+    expect_same("tx", tx, "x", x)
 
 
 # -------------------------------------------------------------------------------------------------------------- losses
@@ -280,6 +324,13 @@ def l1_loss(x: Array, target: Array) -> None:
 @rule("x target")
 def mse_loss(x: Array, target: Array) -> None:
     two("x", x, "target", target)
+
+
+@rule("x")
+def norm_loss(x: Array, kind: str) -> None:
+    with_channels("x", x)
+    if kind not in NORM_KINDS:
+        raise ShapeError(f"norm kind {kind!r} is unknown; known: {', '.join(NORM_KINDS)}")
 
 
 @rule("mean logvar")

@@ -25,6 +25,11 @@ def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     return run(kernels.mse_loss, checks.mse_loss, x, target)
 
 
+def norm_loss(x: Array, kind: str) -> tuple[Array, Array, Array]:
+    """x (N,...), r its samples' norms -> mean of (r - 1)^2 ("one") or r^2 / 2 ("zero"), dx, mean r."""
+    return run(kernels.norm_loss, checks.norm_loss, x, kind)
+
+
 def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
     """mean, logvar (N,F) -> KL(N(mean, e^logvar) || N(0, 1)), summed over F, averaged over N; dmean, dlogvar."""
     return run(kernels.kl_gauss, checks.kl_gauss, mean, logvar)

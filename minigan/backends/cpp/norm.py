@@ -55,6 +55,22 @@ def layernorm_backward(
     )  # fmt: skip
 
 
+def layernorm_tangent(tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float) -> Array:
+    """tx x (N,...,C), gamma (C,), mean var (N,) -> ty: how y, before its activation, moves when x moves along tx."""
+    return run(kernels.layernorm_tangent, checks.layernorm_tangent, tx, x, gamma, mean, var, eps)
+
+
+def layernorm_backward_tangent(
+    tdy: Array, dy: Array, tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float,
+    dgamma: Array, dbeta: Array,
+) -> Array:  # fmt: skip
+    """tdy dy tx x (N,...,C) -> tdx: how dx moves along tdy and tx; adds into dgamma, dbeta (C,) how they move."""
+    return run(
+        kernels.layernorm_backward_tangent, checks.layernorm_backward_tangent,
+        tdy, dy, tx, x, gamma, mean, var, eps, dgamma, dbeta,
+    )  # fmt: skip
+
+
 def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, Array, Array]:
     """x (N,H,W,C), gamma beta (C,) -> y, mean (N,C), var (N,C) biased; one group per sample and channel."""
     return run(kernels.instancenorm, checks.instancenorm, x, gamma, beta, eps, act)
@@ -66,4 +82,20 @@ def instancenorm_backward(
     """dy x (N,H,W,C), gamma (C,), mean var (N,C) -> dx; adds into dgamma, dbeta (C,)."""
     return run(
         kernels.instancenorm_backward, checks.instancenorm_backward, dy, x, gamma, mean, var, eps, dgamma, dbeta
+    )  # fmt: skip
+
+
+def instancenorm_tangent(tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float) -> Array:
+    """tx x (N,H,W,C), gamma (C,), mean var (N,C) -> ty: how y, before its activation, moves when x moves along tx."""
+    return run(kernels.instancenorm_tangent, checks.instancenorm_tangent, tx, x, gamma, mean, var, eps)
+
+
+def instancenorm_backward_tangent(
+    tdy: Array, dy: Array, tx: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float,
+    dgamma: Array, dbeta: Array,
+) -> Array:  # fmt: skip
+    """tdy dy tx x (N,H,W,C) -> tdx: how dx moves along tdy and tx; adds into dgamma, dbeta (C,) how they move."""
+    return run(
+        kernels.instancenorm_backward_tangent, checks.instancenorm_backward_tangent,
+        tdy, dy, tx, x, gamma, mean, var, eps, dgamma, dbeta,
     )  # fmt: skip

@@ -15,6 +15,13 @@ def activation_backward(dy: Array, y: Array, act: Act | None) -> Array:
     return dy if act is None else run(kernels.activation_backward, checks.activation_backward, dy, y, act)
 
 
+def activation_backward_tangent(tdy: Array, dy: Array, y: Array, ty: Array, act: Act | None) -> Array:
+    """tdy dy y ty, same shape -> tdx = tdy act'(x) + dy act''(x) tx, where ty = act'(x) tx."""
+    if act is None:
+        return tdy
+    return run(kernels.activation_backward_tangent, checks.activation_backward_tangent, tdy, dy, y, ty, act)
+
+
 def axpby(alpha: float, x: Array, beta: float, y: Array) -> Array:
     """alpha x + beta y, same shapes."""
     return run(kernels.axpby, checks.axpby, alpha, x, beta, y)

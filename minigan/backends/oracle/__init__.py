@@ -25,7 +25,7 @@ from minigan.backends.oracle.image import (
     upsample2x_backward,
 )
 from minigan.backends.oracle.linear import embedding, embedding_backward, linear, linear_dgrad, linear_wgrad
-from minigan.backends.oracle.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
+from minigan.backends.oracle.loss import kl_gauss, l1_loss, logit_loss, mse_loss, norm_loss, softmax_cross_entropy
 from minigan.backends.oracle.norm import (
     batchnorm,
     batchnorm_backward,
@@ -33,8 +33,12 @@ from minigan.backends.oracle.norm import (
     batchnorm_running_backward,
     instancenorm,
     instancenorm_backward,
+    instancenorm_backward_tangent,
+    instancenorm_tangent,
     layernorm,
     layernorm_backward,
+    layernorm_backward_tangent,
+    layernorm_tangent,
     running_update,
 )
 from minigan.backends.oracle.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
@@ -51,6 +55,7 @@ from minigan.backends.oracle.plumbing import (
 from minigan.backends.oracle.pointwise import (
     activation,
     activation_backward,
+    activation_backward_tangent,
     add_scaled,
     axpby,
     clip,
@@ -67,6 +72,7 @@ NAME = "numpy"
 __all__ = [
     "activation",
     "activation_backward",
+    "activation_backward_tangent",
     "adam_step",
     "add_scaled",
     "asarray",
@@ -100,10 +106,14 @@ __all__ = [
     "gather_pixels_backward",
     "instancenorm",
     "instancenorm_backward",
+    "instancenorm_backward_tangent",
+    "instancenorm_tangent",
     "kl_gauss",
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "layernorm_backward_tangent",
+    "layernorm_tangent",
     "linear",
     "linear_dgrad",
     "linear_wgrad",
@@ -113,6 +123,7 @@ __all__ = [
     "minibatch_stddev_backward",
     "mse_loss",
     "mul",
+    "norm_loss",
     "pad",
     "pad_backward",
     "prepare",

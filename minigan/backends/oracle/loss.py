@@ -76,6 +76,28 @@ def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     return _mean(d * d), 2 * d / x.dtype.type(x.size)
 
 
+# kind: (loss of each norm, what the derivative multiplies x by); a norm of 0 has no direction, so its gradient is 0
+NORM_LOSSES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "one": (lambda norm: (norm - 1) ** 2, lambda norm: 2 - 2 / np.where(norm == 0, 1, norm)),
+    "zero": (lambda norm: norm**2 / 2, lambda norm: 1 + 0 * norm),
+}
+
+
+def norm_loss(x: Array, kind: str) -> tuple[Array, Array, Array]:
+    """x (N,...), r_n = sqrt(sum x[n]^2) -> loss (0-d), dx, the mean of r (0-d); the loss is the mean over samples of
+
+    one     (r - 1)^2    dx[n] = 2 (1 - 1 / r_n) x[n] / N      Gulrajani et al. 2017, arXiv:1704.00028
+    zero    r^2 / 2      dx[n] = x[n] / N                      Mescheder et al. 2018, arXiv:1801.04406
+    Where r_n = 0, dx[n] = 0. Raises ShapeError on an unknown kind.
+    """
+    checks.norm_loss(x, kind)
+    rows = x.reshape(x.shape[0], -1)
+    norm = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    value, factor = NORM_LOSSES[kind]
+    dx = rows * (factor(norm) / x.dtype.type(x.shape[0]))
+    return _mean(value(norm)), dx.reshape(x.shape).astype(x.dtype), _mean(norm)
+
+
 def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:
     """mean, logvar (N,F) -> KL(N(mean, e^logvar) || N(0, 1)) summed over F, averaged over N; dmean, dlogvar.
 
