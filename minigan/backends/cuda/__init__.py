@@ -14,8 +14,10 @@ from minigan.errors import BackendError
 if _why := gate.missing():
     raise BackendError(f"backend 'cuda' needs {_why}")
 
+from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
 from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import ISA as ISA
+from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
 from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, synchronize, to_numpy, zeros
 from minigan.backends.cuda.pointwise import scale
 
@@ -23,8 +25,15 @@ NAME = "cuda"
 
 __all__ = [
     "asarray",
+    "bias_grad",
+    "conv2d",
+    "conv2d_dgrad",
+    "conv2d_wgrad",
     "copyto",
     "empty",
+    "linear",
+    "linear_dgrad",
+    "linear_wgrad",
     "prepare",
     "scale",
     "synchronize",

@@ -12,7 +12,7 @@ os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small GANs ha
 from numba import cuda, float32, int32, uint32
 from numba.core import config, sigutils
 
-__all__ = ["SIMULATED", "axes", "compiled", "cuda", "float32", "int32", "on_host", "uint32"]
+__all__ = ["SIMULATED", "axes", "compiled", "cuda", "device_function", "float32", "int32", "on_host", "uint32"]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
@@ -25,6 +25,14 @@ def axes(signature: str) -> tuple[int | None, ...]:
 def compiled(function: Any, signature: str) -> Any:
     """The kernel of `function`, for these types alone."""
     return cuda.jit(signature)(function)
+
+
+def device_function(function: Any) -> Any:
+    """A function that kernels call, of arithmetic alone: it does not use `cuda` itself.
+
+    The simulator runs it as it is; calling a cuda.jit function there takes longer than most of them do.
+    """
+    return function if SIMULATED else cuda.jit(device=True)(function)
 
 
 def on_host(a: Any) -> Any:
