@@ -39,10 +39,10 @@ LANES, LINES = 32, 8  # a warp walks along the channels, a block takes 8 lines o
 _BLOCK = (LANES, LINES, 1)
 
 
-@kernel("void(float32[:, :, :, ::1], float32[:, ::1], float32[:, :, :, :, ::1], int32)", block=_BLOCK, covers=_BLOCK)
+@kernel("void(float32[:, :, :, ::1], float32[:, ::1], float32[:, :, :, :, ::1], int32)", block=_BLOCK, covers=LINES)
 def _rows_forth(x, roots, t, before):
     """x (n,H,V,C) -> t (n,H,G,2,C), roots (2,L): t[g] = sum_v x[v] e^{-2 pi i g (v - before) / L}"""
-    c, line, length = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y, roots.shape[1]
+    c, line, length = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y, roots.shape[1]
     g, rest = line % t.shape[2], line // t.shape[2]
     h, n = rest % x.shape[1], rest // x.shape[1]
     if n < x.shape[0]:
@@ -59,13 +59,13 @@ def _rows_forth(x, roots, t, before):
             c += LANES
 
 
-@kernel("void(float32[:, :, :, :, ::1], float32[:, ::1], float32[::1], int32, int32)", block=_BLOCK, covers=_BLOCK)
+@kernel("void(float32[:, :, :, :, ::1], float32[:, ::1], float32[::1], int32, int32)", block=_BLOCK, covers=LINES)
 def _columns_forth(t, roots, spectrum, before, outputs):
     """t (n,H,G,2,C), roots (2,L) -> spectrum (L,G,n,2,C): the same sum over h, of complex numbers
 
     Where `outputs` O is not 0, n is 1 and C stands for I x O, and the spectrum is that of a kernel: B (L,G,2,I,2,O).
     """
-    c, line, length = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y, roots.shape[1]
+    c, line, length = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y, roots.shape[1]
     images, columns, channels = t.shape[0], t.shape[2], t.shape[4]
     n, plane = line % images, line // images
     f, g = plane // columns, plane % columns
@@ -93,13 +93,13 @@ def _columns_forth(t, roots, spectrum, before, outputs):
             c += LANES
 
 
-@kernel("void(float32[::1], float32[:, ::1], float32[:, :, :, :, ::1], int32, int32)", block=_BLOCK, covers=_BLOCK)
+@kernel("void(float32[::1], float32[:, ::1], float32[:, :, :, :, ::1], int32, int32)", block=_BLOCK, covers=LINES)
 def _columns_back(spectrum, roots, t, before, outputs):
     """spectrum (L,G,n,2,C), roots (2,L) -> t (n,P,G,2,C): t[p] = sum_f spectrum[f] e^{+2 pi i f (p - before) / L}
 
     Where `outputs` O is not 0, the spectrum is that of a kernel's gradient, dB (L,G,2,I,2,O), to be put together first.
     """
-    c, line, length = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y, roots.shape[1]
+    c, line, length = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y, roots.shape[1]
     images, columns, channels = t.shape[0], t.shape[2], t.shape[4]
     g, rest = line % columns, line // columns
     p, n = rest % t.shape[1], rest // t.shape[1]
@@ -130,12 +130,12 @@ def _columns_back(spectrum, roots, t, before, outputs):
 @kernel(
     "void(float32[:, :, :, :, ::1], float32[:, ::1], float32[::1], float32[:, :, :, ::1], "
     "int32, float32, int32, int32, float32, int32)",
-    block=_BLOCK, covers=_BLOCK,
+    block=_BLOCK, covers=LINES,
 )  # fmt: skip
 def _rows_back(t, roots, bias, y, before, factor, has_bias, kind, slope, add):
     """t (n,P,G,2,C), roots (2,L) -> y (n,P,Q,C): factor times the sum over all L columns of frequencies, of which those
     beyond G mirror those before; then bias (C,) and activation, or y += it"""
-    c, line, length = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y, roots.shape[1]
+    c, line, length = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y, roots.shape[1]
     q, rest = line % y.shape[2], line // y.shape[2]
     p, n = rest % y.shape[1], rest // y.shape[1]
     if n < y.shape[0]:
@@ -188,17 +188,13 @@ def _plan(in_hw: Pair, out_hw: Pair, padding: Pads) -> _Plan:
     return _Plan(high, wide, padding[0][0], padding[1][0])
 
 
-def _lines(count: int) -> tuple[int, int, int]:
-    return LANES, count, 1
-
-
 def _spectrum(plan: _Plan, x: Array) -> Matrices:
     """x (n,H,V,C) -> n x 2 C matrices, one per frequency."""
     n, h, _, c = x.shape
     t = device().empty((n, h, plan.columns, 2, c))
     spectrum = device().empty((plan.frequencies, n, 2 * c))
-    _rows_forth(_lines(n * h * plan.columns), x, _roots(plan.wide), t, 0)
-    _columns_forth(_lines(n * plan.frequencies), t, _roots(plan.high), spectrum, 0, 0)
+    _rows_forth(n * h * plan.columns, x, _roots(plan.wide), t, 0)
+    _columns_forth(n * plan.frequencies, t, _roots(plan.high), spectrum, 0, 0)
     return Matrices(spectrum, n, 2 * c, batch=plan.frequencies)
 
 
@@ -207,8 +203,8 @@ def _spectrum_of_kernel(plan: _Plan, w: Array) -> Matrices:
     kh, kw, i, o = w.shape
     t = device().empty((1, kh, plan.columns, 2, i * o))
     spectrum = device().empty((plan.frequencies, 2 * i, 2 * o))
-    _rows_forth(_lines(kh * plan.columns), w.reshape(1, kh, kw, i * o), _roots(plan.wide), t, plan.left)
-    _columns_forth(_lines(plan.frequencies), t, _roots(plan.high), spectrum, plan.top, o)
+    _rows_forth(kh * plan.columns, w.reshape(1, kh, kw, i * o), _roots(plan.wide), t, plan.left)
+    _columns_forth(plan.frequencies, t, _roots(plan.high), spectrum, plan.top, o)
     return Matrices(spectrum, 2 * i, 2 * o, batch=plan.frequencies)
 
 
@@ -216,9 +212,9 @@ def _image(plan: _Plan, spectrum: Matrices, y: Array, b: Array | None, act: Act 
     """Fills y (n,P,Q,C) from n x 2 C matrices, one per frequency."""
     n, p, q, c = y.shape
     t = device().empty((n, p, plan.columns, 2, c))
-    _columns_back(_lines(n * p * plan.columns), spectrum.array, _roots(plan.high), t, 0, 0)
+    _columns_back(n * p * plan.columns, spectrum.array, _roots(plan.high), t, 0, 0)
     bias, factor = y if b is None else b, 1 / (plan.high * plan.wide)
-    _rows_back(_lines(n * p * q), t, _roots(plan.wide), bias, y, 0, factor, b is not None, *code(act), False)
+    _rows_back(n * p * q, t, _roots(plan.wide), bias, y, 0, factor, b is not None, *code(act), False)
 
 
 def _multiply(plan: _Plan, a: Matrices, b: Matrices, rows: int, columns: int) -> Matrices:
@@ -252,6 +248,6 @@ def conv2d_wgrad(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pads) ->
     turned = _spectrum(plan, x)._replace(turned=True)
     gradient = _multiply(plan, turned, _spectrum(plan, dy), 2 * i, 2 * o)
     t = device().empty((1, kh, plan.columns, 2, i * o))
-    _columns_back(_lines(kh * plan.columns), gradient.array, _roots(plan.high), t, plan.top, o)
+    _columns_back(kh * plan.columns, gradient.array, _roots(plan.high), t, plan.top, o)
     taps, factor = dw.reshape(1, kh, kw, i * o), 1 / (plan.high * plan.wide)
-    _rows_back(_lines(kh * kw), t, _roots(plan.wide), dw, taps, plan.left, factor, False, *code(None), True)
+    _rows_back(kh * kw, t, _roots(plan.wide), dw, taps, plan.left, factor, False, *code(None), True)

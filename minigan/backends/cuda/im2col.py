@@ -41,10 +41,10 @@ LANES, LINES = 32, 8  # a warp walks along one row's numbers, which lie together
 _G = f"UniTuple(int32, {SIZE})"
 
 
-@kernel(f"void(float32[::1], float32[::1], {_G})", block=(LANES, LINES, 1), covers=(LANES, LINES, 1))
+@kernel(f"void(float32[::1], float32[::1], {_G})", block=(LANES, LINES, 1), covers=LINES)
 def _gather(x, columns, g):
     """x (n,H,V,C), columns (n P Q, KH KW C)"""
-    k, row = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y
+    k, row = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y
     length = g[KH] * g[KW] * g[C]
     if row * length < columns.size:
         n, top, left = window(g, row)
@@ -61,11 +61,11 @@ def _gather(x, columns, g):
 
 @kernel(
     f"void(float32[::1], float32[::1], float32[::1], {_G}, int32, int32, float32)",
-    block=(LANES, LINES, 1), covers=(LANES, LINES, 1),
+    block=(LANES, LINES, 1), covers=LINES,
 )  # fmt: skip
 def _add_up(columns, bias, dx, g, has_bias, kind, slope):
     """columns (n P Q, KH KW C), bias (C,), dx (n,H,V,C): each pixel's sum over the taps that met it, in their order"""
-    c, pixel = cuda.threadIdx.x, cuda.blockIdx.y * LINES + cuda.threadIdx.y
+    c, pixel = cuda.threadIdx.x, cuda.blockIdx.x * LINES + cuda.threadIdx.y
     if pixel * g[C] < dx.size:
         v, rest = pixel % g[V], pixel // g[V]
         h, n = rest % g[H], rest // g[H]
@@ -121,8 +121,7 @@ def conv2d_dgrad(
         if not plain:
             g = geometry(dx[part].shape, w.shape, dy.shape[1:3], stride, padding)
             bias = dx if b is None else b
-            extent = (LANES, dx[part].size // w.shape[2])
-            _add_up((*extent, 1), columns, bias, dx[part], g, b is not None, *code(act))
+            _add_up(dx[part].size // w.shape[2], columns, bias, dx[part], g, b is not None, *code(act))
     if plain:
         finish(dx, b, act)
 
@@ -144,5 +143,5 @@ def _columns(x: Array, w: Shape, out: Pair, stride: Pair, padding: Pads) -> Arra
         return x
     rows = x.shape[0] * out[0] * out[1]
     columns = device().empty((rows, w[0] * w[1] * w[2]))
-    _gather((LANES, rows, 1), x, columns, geometry(x.shape, w, out, stride, padding))
+    _gather(rows, x, columns, geometry(x.shape, w, out, stride, padding))
     return columns
