@@ -23,6 +23,7 @@ from minigan.backends.cuda.augment import (
     gather_pixels_backward,
     shift,
 )
+from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
 from minigan.backends.cuda.embedding import embedding, embedding_backward
 from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import ISA as ISA
@@ -37,6 +38,7 @@ from minigan.backends.cuda.image import (
     upsample2x_backward,
 )
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
+from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
 from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
 from minigan.backends.cuda.norm import (
     batchnorm,
@@ -79,11 +81,15 @@ __all__ = [
     "batchnorm_backward",
     "batchnorm_running",
     "batchnorm_running_backward",
+    "bias_grad",
     "clip",
     "clip_scale",
     "colour",
     "colour_backward",
     "concat",
+    "conv2d",
+    "conv2d_dgrad",
+    "conv2d_wgrad",
     "copyto",
     "cutout",
     "dropout",
@@ -102,6 +108,9 @@ __all__ = [
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "linear",
+    "linear_dgrad",
+    "linear_wgrad",
     "logit_loss",
     "mean",
     "minibatch_stddev",

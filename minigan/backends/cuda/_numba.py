@@ -18,6 +18,7 @@ __all__ = [
     "axes",
     "compiled",
     "cuda",
+    "device_function",
     "float32",
     "int32",
     "libdevice",
@@ -41,6 +42,14 @@ def axes(signature: str) -> tuple[int | None, ...]:
 def compiled(function: Any, signature: str) -> Any:
     """The kernel of `function`, for these types alone."""
     return cuda.jit(signature)(function)
+
+
+def device_function(function: Any) -> Any:
+    """A function that kernels call, of arithmetic alone: it does not use `cuda` itself.
+
+    The simulator runs it as it is; calling a cuda.jit function there takes longer than most of them do.
+    """
+    return function if SIMULATED else cuda.jit(device=True)(function)
 
 
 def on_host(a: Any) -> Any:
