@@ -67,7 +67,7 @@ from minigan.backends.checks.ops import (
     softmax_cross_entropy,
     sum_squares,
 )
-from minigan.backends.checks.rules import explain
+from minigan.backends.checks.rules import explain, require
 
 __all__ = [
     "LOSS_KINDS",
@@ -119,6 +119,7 @@ __all__ = [
     "mul",
     "pad",
     "pad_backward",
+    "require",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",
