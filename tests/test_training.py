@@ -371,7 +371,7 @@ def test_a_run_that_moves_goes_on(tmp_path: Path) -> None:
 
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oracle says that it works behind one's back, as a GPU does: its numbers are looked at when they are wanted."""
+    """The oracle says that it works behind one's back, as a GPU does: its flag is looked at when it is wanted."""
     monkeypatch.setattr(oracle, "LATE", True, raising=False)
 
 
