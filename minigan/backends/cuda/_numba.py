@@ -9,12 +9,29 @@ from typing import Any
 os.environ.setdefault("NUMBA_CUDA_ARRAY_INTERFACE_SYNC", "0")  # all runs on one stream: nothing to wait for
 os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small GANs have small grids
 
-from numba import cuda, float32, int32, uint32
+from numba import cuda, float32, int32, uint32, uint64
 from numba.core import config, sigutils
+from numba.cuda import libdevice
 
-__all__ = ["SIMULATED", "axes", "compiled", "cuda", "float32", "int32", "on_host", "uint32"]
+__all__ = [
+    "SIMULATED",
+    "axes",
+    "compiled",
+    "cuda",
+    "device_function",
+    "float32",
+    "int32",
+    "libdevice",
+    "on_host",
+    "uint32",
+    "uint64",
+]
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+if SIMULATED:
+    from minigan.backends.cuda import simulator
+
+    simulator.install()
 
 
 def axes(signature: str) -> tuple[int | None, ...]:
@@ -25,6 +42,14 @@ def axes(signature: str) -> tuple[int | None, ...]:
 def compiled(function: Any, signature: str) -> Any:
     """The kernel of `function`, for these types alone."""
     return cuda.jit(signature)(function)
+
+
+def device_function(function: Any) -> Any:
+    """A function that kernels call, of arithmetic alone: it does not use `cuda` itself.
+
+    The simulator runs it as it is; calling a cuda.jit function there takes longer than most of them do.
+    """
+    return function if SIMULATED else cuda.jit(device=True)(function)
 
 
 def on_host(a: Any) -> Any:

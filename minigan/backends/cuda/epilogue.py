@@ -2,7 +2,7 @@
 
 import math
 
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import device_function, float32
 from minigan.models.shapes import ACTIVATIONS, Act
 
 NONE, RELU, LEAKY_RELU, TANH, SIGMOID = range(5)
@@ -14,7 +14,7 @@ def code(act: Act | None) -> tuple[int, float]:
     return (NONE, 0.0) if act is None else (_CODES[act.kind], float(act.slope))
 
 
-@cuda.jit(device=True)
+@device_function
 def sigmoid(x):
     """1 / (1 + e^-x), from e^-|x| so that nothing overflows and no digits are lost on either side."""
     e = float32(math.exp(-abs(x)))
@@ -22,7 +22,7 @@ def sigmoid(x):
     return top / (float32(1) + e)
 
 
-@cuda.jit(device=True)
+@device_function
 def activate(x, kind, slope):
     """act(x). A comparison with NaN is false, so NaN passes through relu and leaky_relu."""
     if kind == RELU:

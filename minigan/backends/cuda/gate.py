@@ -23,7 +23,7 @@ def missing() -> str:
     if find_spec("numba_cuda") is None:
         return f"numba-cuda, which is not installed: {INSTALL}"
     if simulated():
-        return ""
+        return "" if find_spec("greenlet") else "greenlet, for the simulator's threads: pip install 'minigan[cudasim]'"
     if find_spec("cupy") is None:
         return f"CuPy, which is not installed: {INSTALL}"
     return _driver() or _trial()

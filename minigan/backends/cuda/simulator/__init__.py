@@ -81,6 +81,6 @@ def _visible(a: Any, where: str) -> Any:
 
 def install() -> None:
     """Puts all this in the place of numba-cuda's own, once."""
-    kernel.FakeCUDAKernel.__call__ = _call  # type: ignore[method-assign]
+    kernel.FakeCUDAKernel.__call__ = _call
     for name in [name for name in vars(libdevice) if not name.startswith("_")]:
         setattr(libdevice, name, LIBDEVICE.get(name) or unknown(name))

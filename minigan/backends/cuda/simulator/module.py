@@ -111,6 +111,8 @@ MATH: Any = SimpleNamespace(
     isnan=lambda x: bool(np.isnan(x)),
     isinf=lambda x: bool(np.isinf(x)),
     isfinite=lambda x: bool(np.isfinite(x)),
+    inf=float("inf"),
+    nan=float("nan"),
 )
 
 LIBDEVICE = {
