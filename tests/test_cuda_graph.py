@@ -1,4 +1,4 @@
-"""A step as a graph, on host arrays: tests/cuda/graphs.py, in a process of its own, where the simulator is switched on."""
+"""A step as a graph, on host arrays: tests/cuda/graphs.py, in a process of its own, with the simulator on."""
 
 import subprocess
 from pathlib import Path
