@@ -31,14 +31,15 @@ def preview(config: Config, resume: bool = False) -> Preview:
     tracemalloc.start()
     parts = prepare(config, resume)
     c, task = parts.config, parts.task
-    weights = sum(np.asarray(a).nbytes for a in task.tensors().values())
-    batches = [parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)]
+    weights = sum(a.nbytes for a in task.tensors().values())
+    batches = [parts.batches.at(k)[0].astype(c.train.dtype) for k in range(task.batches_per_step)]
     task.step(batches, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     count, began = 0, time.perf_counter()
     while count < 3 or time.perf_counter() - began < _TRIAL_S:
         task.step(batches, count + 1)
+        parts.ops.synchronize()
         count += 1
     step_s = (time.perf_counter() - began) / count
     served = _served(task, batches)
