@@ -10,6 +10,7 @@ prints one JSON object, "family.kernel" -> a list of Findings.
 import importlib
 import json
 import math
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -42,16 +43,17 @@ class Findings(NamedTuple):
 
 
 def kernels() -> dict[str, Any]:
-    """The backend's registry, filled by every module that has kernels, as the backend is not loaded without a GPU."""
+    """The backend's registry, filled by importing all of its modules; the backend itself asks for a GPU first."""
     import minigan.backends
 
-    folder = Path(minigan.backends.__file__).parent / "cuda"
     package = ModuleType("minigan.backends.cuda")
-    package.__path__ = [str(folder)]
+    package.__path__ = [str(Path(minigan.backends.__file__).parent / "cuda")]
     sys.modules[package.__name__] = package
-    for path in sorted(folder.glob("*.py")):
-        if "@kernel" in path.read_text() or " kernel(" in path.read_text():
-            importlib.import_module(f"{package.__name__}.{path.stem}")
+    device = importlib.import_module(f"{package.__name__}.device")
+    device.device = lambda: SimpleNamespace(model="none")
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if not module.ispkg:
+            importlib.import_module(module.name)
     return importlib.import_module(f"{package.__name__}.launch").KERNELS
 
 
@@ -95,11 +97,12 @@ def _linked(ptx: str, capability: tuple[int, int]) -> dict[str, int]:
 def main(wanted: list[str]) -> None:
     """Prints the findings."""
     made = importlib.import_module("bad_kernels").KERNELS if wanted == ["bad"] else kernels()
-    print(json.dumps({
-        name: [compile_for(one, capability) for capability in CAPABILITIES]
-        for name, one in made.items()
-        if wanted in ([], ["bad"]) or name.split(".")[0] in wanted
-    }))  # fmt: skip
+    chosen = {name: one for name, one in made.items() if wanted in ([], ["bad"]) or name.split(".")[0] in wanted}
+    print(
+        json.dumps(
+            {name: [compile_for(one, capability) for capability in CAPABILITIES] for name, one in chosen.items()}
+        )
+    )
 
 
 if __name__ == "__main__":

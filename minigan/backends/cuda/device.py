@@ -8,15 +8,28 @@ caching pool, which hands a freed block to later work of the same stream: an arr
 reads it is still queued. How a queue is recorded and replayed: streams.py.
 """
 
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from minigan.backends.checks.rules import MOST_ELEMENTS
 from minigan.backends.cuda._numba import SIMULATED, cuda, on_host
 from minigan.backends.cuda.streams import CuPyStreams, HostStreams
 from minigan.backends.cuda.views import Views
+from minigan.errors import ShapeError
 from minigan.models.shapes import Array, Shape
+
+
+def countable(shape: Shape) -> Shape:
+    """The shape of a result, unless it has more elements than a kernel's int32 counts: a ShapeError."""
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ShapeError(
+            f"the result would have shape {tuple(shape)}, expected fewer than {MOST_ELEMENTS + 1} elements; "
+            "give smaller arrays"
+        )
+    return shape
 
 
 class Host(HostStreams):
@@ -28,7 +41,7 @@ class Host(HostStreams):
 
     def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Uninitialised."""
-        return self.new(shape, dtype)
+        return self.new(countable(shape), dtype)
 
     def zeros(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Zeros."""
@@ -81,7 +94,7 @@ class CuPy(CuPyStreams):
 
     def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Uninitialised."""
-        return self._cupy.empty(shape, dtype)
+        return self._cupy.empty(countable(shape), dtype)
 
     def zeros(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Zeros."""
