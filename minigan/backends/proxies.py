@@ -43,12 +43,12 @@ class Finite(Proxy):
             return op
 
         def checked(*args: Any) -> Any:
-            given = [i for i, a in enumerate(args) if not _finite(a)]
+            given = [i for i, a in enumerate(args) if not self._finite(a)]
             out = op(*args)
             outputs = out if isinstance(out, tuple) else (out,)
             bad = [f"input {i}" for i in given]
-            bad += [f"output {i}" for i, a in enumerate(outputs) if not _finite(a)]
-            bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]
+            bad += [f"output {i}" for i, a in enumerate(outputs) if not self._finite(a)]
+            bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]
             if bad:
                 raise NotFinite(
                     f"{self._where or 'step'}, {self._place['pass'] or 'loss'}: {key}, {bad[0]} is not finite"
@@ -57,9 +57,10 @@ class Finite(Proxy):
 
         return checked
 
-
-def _finite(a: Any) -> bool:
-    return not hasattr(a, "dtype") or np.dtype(a.dtype).kind not in "fc" or bool(np.isfinite(np.asarray(a)).all())
+    def _finite(self, a: Any) -> bool:
+        if not hasattr(a, "dtype") or np.dtype(a.dtype).kind not in "fc":
+            return True
+        return bool(np.isfinite(self._ops.to_numpy(a)).all())
 
 
 class Calls(NamedTuple):

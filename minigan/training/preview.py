@@ -60,7 +60,7 @@ def preview(config: Config, resume: bool = False) -> Preview:
             f"G {task.G.parameters:,} parameters, D {task.D.parameters:,}",
             f"{parts.backend_note}",
             f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
-            f"{peak / _MIB:.1f} MiB at the peak of one step, data included (measured)",
+            f"{peak / _MIB:.1f} MiB {'of the host ' * task.late}at the peak of one step, data included (measured)",
             f"time: {total:,} steps of batch {c.train.batch_size} ({epochs:.4g} epochs), "
             f"{1000 * step_s:.1f} ms each (measured over {count} steps): about {_duration(total * step_s)}",
             "nothing was written",

@@ -65,6 +65,7 @@ from minigan.backends.cuda.pointwise import (
     sum_squares,
 )
 from minigan.backends.cuda.random import dropout, dropout_backward
+from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
 
 NAME = "cuda"
