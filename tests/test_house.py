@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "minigan").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_LINES = 450
 
-_MODELS = "models errors rng config backends.clock"
+_MODELS = "models errors rng config backends.clock backends.eager"
 _TASKS = f"{_MODELS} losses penalties optim schedules tasks"
 _TRAINING = f"{_TASKS} training data metrics presets backends"
 
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "models.net": "errors rng models.shapes models.init models.layers",
     "models": _MODELS,
     "backends.clock": "",
+    "backends.eager": "models.shapes",
     "backends.costs": "models.shapes",
     "backends.bounds": "models.shapes backends.checks",
     "backends.checked": "errors backends.bounds backends.plan",

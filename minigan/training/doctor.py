@@ -26,6 +26,7 @@ def report() -> Iterator[tuple[str, str]]:
         except BackendError as e:
             yield name, str(e)
         else:
+            yield from ((name, line) for line in (module.describe() if hasattr(module, "describe") else ()))
             if hasattr(module, "ISA"):
                 yield from (("plan", line) for line in getattr(module, "explain", plan.explain)(module.ISA))
     yield "auto", backends.choose()[1]

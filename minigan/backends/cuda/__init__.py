@@ -55,6 +55,7 @@ from minigan.backends.cuda.norm import (
 )
 from minigan.backends.cuda.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
 from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, synchronize, to_numpy, zeros
+from minigan.backends.cuda.plumbing import graphs as graphs
 from minigan.backends.cuda.pointwise import (
     activation,
     activation_backward,
@@ -68,10 +69,12 @@ from minigan.backends.cuda.pointwise import (
     sum_squares,
 )
 from minigan.backends.cuda.random import dropout, dropout_backward
+from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
 from minigan.backends.plan_gpu import explain as explain
 
 NAME, ISA = "cuda", isa()
+LATE = True  # nobody waits for a step: its finite flag is read when a number of it is wanted
 
 __all__ = [
     "activation",

@@ -45,11 +45,8 @@ def compiled(function: Any, signature: str) -> Any:
 
 
 def device_function(function: Any) -> Any:
-    """A function that kernels call, of arithmetic alone: it does not use `cuda` itself.
-
-    The simulator runs it as it is; calling a cuda.jit function there takes longer than most of them do.
-    """
-    return function if SIMULATED else cuda.jit(device=True)(function)
+    """A function that kernels call. The simulator runs it as it is: calling a cuda.jit function takes longer there."""
+    return simulator.watch(function) if SIMULATED else cuda.jit(device=True)(function)
 
 
 def on_host(a: Any) -> Any:

@@ -3,7 +3,7 @@
 import math
 
 from minigan.backends import checks
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.indices import place
 from minigan.backends.cuda.launch import checked, kernel
@@ -66,7 +66,7 @@ def _cutout(x, box, y):
         y[n, h, w, c] = float32(0) if inside else x[n, h, w, c]
 
 
-@cuda.jit(device=True)
+@device_function
 def _grey(x, n, pixel, brightness):
     """The mean over C of x[n, pixel] + brightness"""
     sum = float32(0)

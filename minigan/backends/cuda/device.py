@@ -5,21 +5,34 @@
 
 All work is queued on one stream of our own, in order; only to_numpy and synchronize wait. Memory comes from CuPy's
 caching pool, which hands a freed block to later work of the same stream: an array may be dropped while a kernel that
-reads it is still queued.
+reads it is still queued. How a queue is recorded and replayed: streams.py.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from minigan.backends.checks.rules import MOST_ELEMENTS
 from minigan.backends.cuda._numba import SIMULATED, cuda, on_host
+from minigan.backends.cuda.streams import CuPyStreams, HostStreams
 from minigan.backends.cuda.views import Views
+from minigan.errors import ShapeError
 from minigan.models.shapes import Array, Shape
 
 
-class Host:
+def countable(shape: Shape) -> Shape:
+    """The shape of a result, unless it has more elements than a kernel's int32 counts: a ShapeError."""
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise ShapeError(
+            f"the result would have shape {tuple(shape)}, expected fewer than {MOST_ELEMENTS + 1} elements; "
+            "give smaller arrays"
+        )
+    return shape
+
+
+class Host(HostStreams):
     """NumPy arrays in the place of device memory."""
 
     array_type: type = np.ndarray
@@ -28,41 +41,42 @@ class Host:
 
     def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Uninitialised."""
-        return np.empty(shape, dtype)
+        return self.new(countable(shape), dtype)
 
     def zeros(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Zeros."""
-        return np.zeros(shape, dtype)
+        a = self.new(shape, dtype)
+        self.copyto(a, 0)
+        return a
 
     def asarray(self, host: Array) -> Array:
         """The host array's values on the device, C-contiguous."""
-        return np.array(host, order="C")
+        self.refuse("reads the host's memory")
+        return self.made(np.array(host, order="C"))
 
     def to_numpy(self, a: Array) -> Array:
         """The array's values on the host, once they are computed."""
+        self.refuse("waits for a number")
         return np.array(a)
 
     def copyto(self, p: Array, host: Any) -> None:
-        """Overwrites `p` with the host's values."""
-        np.copyto(p, host)
+        """Overwrites `p` with an array's values, or all of it with one number."""
+        self.run(np.copyto, self.known(p), self.known(host) if isinstance(host, np.ndarray) else host)
 
     def synchronize(self) -> None:
         """Waits until all that was queued is done."""
-
-    def pool(self) -> AbstractContextManager[Any]:
-        """Inside, arrays are allocated from a pool of its own, which lives as long as one of them."""
-        return nullcontext()
+        self.refuse("waits for the device")
 
     def view(self, a: Array, axes: int) -> Any:
         """`a` as kernels take it: with its own axes, or as one."""
-        return on_host(a if a.ndim == axes else a.reshape(-1))
+        return on_host(self.known(a if a.ndim == axes else a.reshape(-1)))
 
     def address(self, a: Array) -> int:
         """Where its first element lies."""
         return int(a.ctypes.data)
 
 
-class CuPy:
+class CuPy(CuPyStreams):
     """CuPy arrays on the current GPU."""
 
     def __init__(self) -> None:
@@ -80,7 +94,7 @@ class CuPy:
 
     def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Uninitialised."""
-        return self._cupy.empty(shape, dtype)
+        return self._cupy.empty(countable(shape), dtype)
 
     def zeros(self, shape: Shape, dtype: Any = np.float32) -> Array:
         """Zeros."""
@@ -88,23 +102,26 @@ class CuPy:
 
     def asarray(self, host: Array) -> Array:
         """The host array's values on the device, C-contiguous."""
+        if not isinstance(host, self.array_type):
+            self.refuse("reads the host's memory")
         return self._cupy.asarray(host, order="C")
 
     def to_numpy(self, a: Array) -> Array:
         """The array's values on the host, once they are computed."""
+        self.refuse("waits for a number")
         return a.get(stream=self.stream)
 
     def copyto(self, p: Array, host: Any) -> None:
-        """Overwrites `p` with the host's values."""
-        p[...] = host if isinstance(host, self.array_type) else self._cupy.asarray(np.asarray(host, p.dtype))
+        """Overwrites `p` with an array's values, or all of it with one number."""
+        if isinstance(host, int | float):
+            p.fill(host)
+        else:
+            p[...] = self.asarray(host if isinstance(host, self.array_type) else np.asarray(host, p.dtype))
 
     def synchronize(self) -> None:
         """Waits until all that was queued is done."""
+        self.refuse("waits for the device")
         self.stream.synchronize()
-
-    def pool(self) -> AbstractContextManager[Any]:
-        """Inside, arrays are allocated from a pool of its own, which lives as long as one of them."""
-        return self._cupy.cuda.using_allocator(self._cupy.cuda.MemoryPool().malloc)
 
     def _wrap(self, a: Array, axes: int) -> Any:
         shape = a.shape if a.ndim == axes else (a.size,)

@@ -43,7 +43,10 @@ class Kernel:
             self._compiled = compiled(self.function, self.signature)
         wrap = device().view
         taken = [_number(a) if n is None else wrap(a, n) for n, a in zip(self._axes, args, strict=True)]
-        self._compiled[self.grid(extent), self.block, device().launch_stream](*taken)
+        device().run(self._launch, self.grid(extent), *taken)
+
+    def _launch(self, grid: tuple[int, ...], *taken: Any) -> None:
+        self._compiled[grid, self.block, device().launch_stream](*taken)
 
 
 KERNELS: dict[str, Kernel] = {}  # "family.function": what the compile check walks over

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigan.backends import checks
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.epilogue import sigmoid
 from minigan.backends.cuda.launch import Kernel, checked, kernel
@@ -19,7 +19,7 @@ from minigan.models.shapes import Array
 Term = Callable[[Any, Any], Any]
 
 
-@cuda.jit(device=True)
+@device_function
 def softplus(x):
     """log(1 + e^x) = max(x, 0) + log1p(e^-|x|)"""
     return (float32(0) if x < 0 else x) + float32(math.log1p(math.exp(-abs(x))))
@@ -69,7 +69,7 @@ def _kernels(
     """A kernel of each (value, derivative), named by its row."""
     made = {}
     for name, terms in rows.items():
-        function = body(*(cuda.jit(device=True)(term) for term in terms))
+        function = body(*(device_function(term) for term in terms))
         function.__name__ = name
         made[name] = kernel(signature, block=THREADS, covers=CHUNK)(function)
     return made

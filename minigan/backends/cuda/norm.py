@@ -21,7 +21,7 @@ import math
 from typing import NamedTuple
 
 from minigan.backends import checks
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.epilogue import activate, code
 from minigan.backends.cuda.launch import checked, kernel
@@ -64,7 +64,7 @@ class Cut(NamedTuple):
         return device().empty((count, self.groups, self.C))
 
 
-@cuda.jit(device=True)
+@device_function
 def over_slices(value, scratch):
     """The sum of the 8 slices' values, lane by lane, in every slice. `scratch` (SLICES, LANES) is shared."""
     lane = cuda.threadIdx.x
@@ -77,7 +77,7 @@ def over_slices(value, scratch):
     return total
 
 
-@cuda.jit(device=True)
+@device_function
 def rows_of_block(rows, chunk):
     """(first row, end, group): what this block takes of (groups, rows), counted over all groups."""
     chunks = (rows + chunk - 1) // chunk

@@ -9,7 +9,7 @@ import math
 
 from minigan.backends import checks
 from minigan.backends.clock import BAD, C1, C2, CLIP, EMA, LR, RATES
-from minigan.backends.cuda._numba import cuda, float32, libdevice
+from minigan.backends.cuda._numba import cuda, device_function, float32, libdevice
 from minigan.backends.cuda.launch import checked, kernel
 from minigan.models.shapes import Array
 
@@ -18,13 +18,13 @@ _add, _minus, _times = libdevice.fadd_rn, libdevice.fsub_rn, libdevice.fmul_rn
 _over, _root = libdevice.fdiv_rn, libdevice.fsqrt_rn
 
 
-@cuda.jit(device=True)
+@device_function
 def _mix(a, x, b, y):
     """a x + b y, three roundings"""
     return _add(_times(a, x), _times(b, y))
 
 
-@cuda.jit(device=True)
+@device_function
 def _decayed(p, lr, decay):
     """p - lr decay p"""
     return _minus(p, _times(_times(lr, decay), p))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backends.cuda.device import device
+from minigan.backends.cuda.graph import Graphs
 from minigan.errors import ShapeError
 from minigan.models.shapes import Array, Pads, Pair, Shape
 
@@ -36,7 +37,7 @@ def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
 
 
 def copyto(p: Array, host: Any) -> None:
-    """Overwrites `p` with the host's values."""
+    """Overwrites `p` with the host's values, or all of it with one number."""
     device().copyto(p, host)
 
 
@@ -48,3 +49,8 @@ def prepare(op: str, image: Shape, w: Array, stride: Pair, padding: Pads, out_hw
 def synchronize() -> None:
     """Waits until all work is done."""
     device().synchronize()
+
+
+def graphs(clock: Array) -> Graphs:
+    """What records parts of a step and replays them; `clock` is the part of the clock that the host writes."""
+    return Graphs(device(), clock)

@@ -13,7 +13,7 @@ from typing import Any
 
 from minigan.backends import checks
 from minigan.backends.cuda import epilogue
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.launch import Kernel, checked, kernel
 from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, mean_of, partial_sums, total
@@ -71,13 +71,13 @@ def _kernels(body: Callable[[Any], Callable[..., None]], signature: str, rows: d
     """A kernel of each function, named by its row."""
     made = {}
     for name, f in rows.items():
-        function = body(cuda.jit(device=True)(f))
+        function = body(device_function(f))
         function.__name__ = name
         made[name] = kernel(signature, block=THREADS, covers=TAKEN)(function)
     return made
 
 
-@cuda.jit(device=True)
+@device_function
 def _step(y, below):
     """1 where y > 0, `below` where y <= 0, NaN where y is NaN."""
     return float32(1) if y > 0 else (below if y <= 0 else y)

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigan.backends import checks
 from minigan.backends.clock import SEED, TICK
-from minigan.backends.cuda._numba import cuda, float32, uint32, uint64
+from minigan.backends.cuda._numba import cuda, device_function, float32, uint32, uint64
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.indices import divide
 from minigan.backends.cuda.launch import checked, kernel
@@ -24,7 +24,7 @@ _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@cuda.jit(device=True)
+@device_function
 def philox(c0, c1, c2, k0, k1):
     """Counter (c0, c1, c2, 0) and key (k0, k1), uint32 -> four uint32; the rounds are the oracle's."""
     c3 = uint32(0)
@@ -36,13 +36,13 @@ def philox(c0, c1, c2, k0, k1):
     return c0, c1, c2, c3
 
 
-@cuda.jit(device=True)
+@device_function
 def _counter(clock, at):
     """The 32-bit number that stands in `clock` in two halves."""
     return uint32(uint64(clock[at]) + uint64(clock[at + 1]) * uint64(65536))
 
 
-@cuda.jit(device=True)
+@device_function
 def _kept(x, drawn, threshold, factor):
     """x factor where it is kept, x 0 where not"""
     return x * (factor if drawn >= threshold else float32(0))

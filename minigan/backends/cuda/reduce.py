@@ -9,7 +9,7 @@ grid        sums of blocks -> 1                              by a second launch 
 
 from typing import Any
 
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.launch import kernel
 from minigan.models.shapes import Array
@@ -20,7 +20,7 @@ CHUNK = 16 * THREADS  # numbers a block adds up
 ALL = 0xFFFFFFFF  # every lane of the warp takes part
 
 
-@cuda.jit(device=True)
+@device_function
 def warp_sum(value):
     """The sum of the warp's 32 values, the same bits in every lane: a + b = b + a, and all lanes build one tree."""
     value += cuda.shfl_xor_sync(ALL, value, 16)
@@ -31,7 +31,7 @@ def warp_sum(value):
     return value
 
 
-@cuda.jit(device=True)
+@device_function
 def warp_max(value):
     """The largest of the warp's 32 values, in every lane."""
     for half in (16, 8, 4, 2, 1):
@@ -40,7 +40,7 @@ def warp_max(value):
     return value
 
 
-@cuda.jit(device=True)
+@device_function
 def block_sum(value, scratch):
     """The sum of the block's 256 values, in every thread. `scratch` (WARPS,) is shared; all threads must come here."""
     value = warp_sum(value)

@@ -6,7 +6,7 @@ A group is `group` samples of `size` = H W C numbers; a place is one of these, s
 import math
 
 from minigan.backends import checks
-from minigan.backends.cuda._numba import cuda, float32
+from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.indices import divide, place
 from minigan.backends.cuda.launch import checked, kernel
@@ -14,7 +14,7 @@ from minigan.backends.cuda.reduce import THREADS, WARPS, block_sum
 from minigan.models.shapes import Array
 
 
-@cuda.jit(device=True)
+@device_function
 def _mean_at(x, first, group, e):
     """The mean of place e over the samples first, first + 1, ..., first + group - 1."""
     sum = float32(0)
@@ -23,7 +23,7 @@ def _mean_at(x, first, group, e):
     return sum / float32(group)
 
 
-@cuda.jit(device=True)
+@device_function
 def _deviation_at(x, first, group, e, mean, eps):
     """sqrt(var + eps) of place e; about the mean, so two passes"""
     sum = float32(0)

@@ -27,24 +27,29 @@ from minigan.backends.cuda.simulator.module import CUDA, LIBDEVICE, MATH, unknow
 from minigan.backends.cuda.simulator.threads import STATE, Block, Dim3
 from minigan.backends.cuda.simulator.threads import SimulatorError as SimulatorError
 
-_lent: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}  # globals of kernels, and what stood there
+_spaces: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}  # globals of kernels, and what of it is lent
+_REAL = (cuda, math)
 
 
-def _lend(fn: Any) -> None:
-    """While a launch runs, `cuda` and `math` among the globals of its functions are the simulator's."""
+def watch(fn: Any) -> Any:
+    """fn itself. While a launch runs, `cuda` and `math` among its globals are the simulator's."""
     space = fn.__globals__
-    if id(space) in _lent:
-        return
-    mine = {cuda: CUDA, math: MATH}
-    found = {name: value for name, value in space.items() if any(value is real for real in mine)}
-    _lent[id(space)] = space, found
-    space.update({name: mine[value] for name, value in found.items()})
+    if id(space) not in _spaces:
+        _spaces[id(space)] = space, {}
+        if STATE.block is not None:
+            _lend(space)
+    return fn
 
 
-def _return() -> None:
-    for space, found in _lent.values():
+def _lend(space: dict[str, Any]) -> None:
+    found = {name: value for name, value in space.items() if any(value is real for real in _REAL)}
+    _spaces[id(space)] = space, found
+    space.update({name: CUDA if value is cuda else MATH for name, value in found.items()})
+
+
+def _give_back() -> None:
+    for space, found in _spaces.values():
         space.update(found)
-    _lent.clear()
 
 
 def _blocks(grid: tuple[int, int, int]) -> Iterator[tuple[int, Dim3]]:
@@ -56,12 +61,13 @@ def _blocks(grid: tuple[int, int, int]) -> Iterator[tuple[int, Dim3]]:
 def _call(fake: Any, *args: Any) -> Any:
     """FakeCUDAKernel.__call__: a launch from the host; within a kernel, the call of a device function."""
     if STATE.block is not None:
-        _lend(fake.fn)
-        return fake.fn(*args)
+        return watch(fake.fn)(*args)
     grid, block = ((*dims, 1, 1)[:3] for dims in (fake.grid_dim, fake.block_dim))
     seen = [_visible(a, f"{fake.fn.__name__}, argument {i}") for i, a in enumerate(args)]
     CUDA.gridDim, CUDA.blockDim = Dim3(*grid), Dim3(*block)
-    _lend(fake.fn)
+    watch(fake.fn)
+    for space, _ in [*_spaces.values()]:
+        _lend(space)
     try:
         with np.errstate(all="ignore"):
             for number, CUDA.blockIdx in _blocks(grid):
@@ -69,7 +75,7 @@ def _call(fake: Any, *args: Any) -> Any:
                 STATE.block.run(lambda: fake.fn(*seen))
     finally:
         STATE.block = None
-        _return()
+        _give_back()
     return None
 
 
