@@ -9,7 +9,7 @@ P = weight * mean_n f(||g_n||),  g = grad_x of the sum of D(x).   Its gradient b
 docs/second-order.md derives it. Where ||g|| = 0 it has no direction, and u is 0 (`norm_loss` in the oracle).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,43 +19,51 @@ from minigan.config import Penalty as Config
 from minigan.errors import ConfigError
 from minigan.models.layers import Layer
 from minigan.models.net import Net
-from minigan.models.shapes import Array
+from minigan.models.shapes import Array, Shape
 
 Batch = tuple[Array, Any]  # samples x (N, ...), and the context that D's forward pass on them left
 CALL = 2  # D's third forward pass in its step, after the real and the generated batch, where the points are neither
 
 
 class Row(NamedTuple):
-    """`points` makes of (config, D, the real batch, the generated one, a host generator) the batch that g is taken at.
+    """`points` makes of (D, the real batch, the generated one, what was drawn) the batch that g is taken at.
 
-    `norm` is norm_loss's kind: "one" is (||g|| - 1)^2, "zero" is ||g||^2 / 2.
+    `norm` is norm_loss's kind: "one" is (||g|| - 1)^2, "zero" is ||g||^2 / 2. `draw` makes on the host, of (config, the
+    real batch's shape, a generator), the array that `points` takes.
     """
 
-    points: Callable[[Config, Net, Batch, Batch, np.random.Generator], Batch]
+    points: Callable[[Net, Batch, Batch, Sequence[Array]], Batch]
     norm: str
+    draw: Callable[[Config, Shape, np.random.Generator], Array] | None = None
 
 
-def _real(config: Config, D: Net, real: Batch, fake: Batch, g: np.random.Generator) -> Batch:
+def _real(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
     return real
 
 
-def _fake(config: Config, D: Net, real: Batch, fake: Batch, g: np.random.Generator) -> Batch:
+def _fake(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
     return fake
 
 
-def _between(config: Config, D: Net, real: Batch, fake: Batch, g: np.random.Generator) -> Batch:
+def _between(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
     """a x_real + (1 - a) x_fake, a uniform in [0, 1), one for each pair of samples."""
-    (x_real, _), (x_fake, _), ops = real, fake, D.ops
-    a = g.random(len(x_real)).astype(x_real.dtype).reshape(-1, *(1 for _ in x_real.shape[1:]))
-    part = ops.mul(ops.asarray(np.broadcast_to(a, x_real.shape).copy()), ops.axpby(1.0, x_real, -1.0, x_fake))
+    (x_real, _), (x_fake, _), (a,), ops = real, fake, drawn, D.ops
+    part = ops.mul(a, ops.axpby(1.0, x_real, -1.0, x_fake))
     return _passed(D, ops.axpby(1.0, x_fake, 1.0, part))
 
 
-def _around(config: Config, D: Net, real: Batch, fake: Batch, g: np.random.Generator) -> Batch:
+def _shares(config: Config, shape: Shape, g: np.random.Generator) -> Array:
+    return np.broadcast_to(g.random(shape[0]).reshape(-1, *(1 for _ in shape[1:])), shape)
+
+
+def _around(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
     """x_real + noise, normal with standard deviation penalty.noise."""
-    x_real, _ = real
-    noise = D.ops.asarray(g.standard_normal(x_real.shape).astype(x_real.dtype))
-    return _passed(D, D.ops.axpby(1.0, x_real, config.noise, noise))
+    (x_real, _), (noise,) = real, drawn
+    return _passed(D, D.ops.axpby(1.0, x_real, 1.0, noise))
+
+
+def _noise(config: Config, shape: Shape, g: np.random.Generator) -> Array:
+    return config.noise * g.standard_normal(shape)
 
 
 def _passed(D: Net, x: Array) -> Batch:
@@ -65,9 +73,9 @@ def _passed(D: Net, x: Array) -> Batch:
 
 PENALTIES = {
     # Gulrajani et al. 2017, arXiv:1704.00028
-    "wgan-gp": Row(_between, "one"),
+    "wgan-gp": Row(_between, "one", _shares),
     # Kodali et al. 2017, arXiv:1705.07215
-    "dragan": Row(_around, "one"),
+    "dragan": Row(_around, "one", _noise),
     # Mescheder et al. 2018, arXiv:1801.04406
     "r1": Row(_real, "zero"),
     "r2": Row(_fake, "zero"),
@@ -98,13 +106,26 @@ class Penalty:
         """Whether D's update number `update`, counted from 1, has the penalty."""
         return update % self.config.every == 0
 
-    def add(self, real: Batch, fake: Batch, update: int) -> tuple[Array, Array]:
-        """Adds to D's gradient that of `every` times the penalty -> the penalty P, the mean ||g||, 0-d."""
-        D, ops = self.D, self.D.ops
-        x, ctx = self.row.points(self.config, D, real, fake, rng.host(self.seed, "penalty", update))
-        ones = ops.asarray(np.ones((len(x), *D.out_shape), x.dtype))
+    def draw(self, shape: Shape, dtype: Any, update: int) -> list[Array]:
+        """What the host gives to `add` for real batches of `shape`: dy of the sum of D(x), ones, and what the row draws.
+
+        Empty where D's update number `update` has no penalty.
+        """
+        if not self.due(update):
+            return []
+        ones, draw = np.ones((shape[0], *self.D.out_shape), dtype), self.row.draw
+        drawn = [draw(self.config, shape, rng.host(self.seed, "penalty", update))] if draw else []
+        return [ones, *(np.ascontiguousarray(a, dtype) for a in drawn)]
+
+    def add(self, real: Batch, fake: Batch, given: Sequence[Array]) -> dict[str, Array]:
+        """Adds to D's gradient that of `every` times the penalty. `given` is what `draw` gave, on the backend.
+
+        -> what a log line says of it: the penalty P and the mean ||g||, 0-d.
+        """
+        D, ops, (ones, *drawn) = self.D, self.D.ops, given
+        _, ctx = self.row.points(D, real, fake, drawn)
         g, dys = D.backward(ones, ctx, need_dw=False, trace=True)
         loss, u, norm = ops.norm_loss(g, self.row.norm)
         _, tctx = D.forward_tangent(ops.scale(u, self.config.weight * self.config.every), ctx)
         D.backward_tangent(None, dys, ctx, tctx, need_dx=False)
-        return ops.scale(loss, self.config.weight), norm
+        return {"penalty": ops.scale(loss, self.config.weight), "critic_grad_norm": norm}

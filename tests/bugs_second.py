@@ -458,8 +458,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the points between all lie in the middle",
-            "a = g.random(len(x_real))",
-            "a = (0 * g.random(len(x_real)) + 0.5)",
+            "g.random(shape[0]).reshape",
+            "(0 * g.random(shape[0]) + 0.5).reshape",
             _p("wgan-gp.mlp.tanh") + _s("points_are_where_the_table_says"),
         ),
         (
@@ -470,8 +470,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the noise around has size 1",
-            "D.ops.axpby(1.0, x_real, config.noise, noise)",
-            "D.ops.axpby(1.0, x_real, 1.0, noise)",
+            "return config.noise * g.standard_normal(shape)",
+            "return g.standard_normal(shape)",
             _p("dragan.mlp.tanh") + _s("points_are_where_the_table_says"),
         ),
         (
@@ -489,27 +489,27 @@ BUGS: dict[str, list[Row]] = {
         (
             "r2 is taken at real samples",
             '"r2": Row(_fake, "zero"),',
-            '"r2": Row(lambda config, D, real, fake, g: real, "zero"),',
+            '"r2": Row(lambda D, real, fake, drawn: real, "zero"),',
             _p("r2.mlp.relu") + _s("points_are_where_the_table_says"),
         ),
         (
             "wgan-gp pulls to length 0",
-            '"wgan-gp": Row(_between, "one"),',
-            '"wgan-gp": Row(_between, "zero"),',
+            '"wgan-gp": Row(_between, "one", _shares),',
+            '"wgan-gp": Row(_between, "zero", _shares),',
             _p("wgan-gp.mlp.relu"),
         ),
     ],
     "tasks/gan.py": [
         (
             "real and generated points change places",
-            "penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake))",
-            "penalty = self._penalty((x_fake, ctx_fake), (x_real, ctx_real))",
+            "self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn)",
+            "self.penalty.add((x_fake, ctx_fake), (x_real, ctx_real), drawn)",
             _p("r1.mlp.relu", "r2.mlp.relu"),
         ),
         (
             "lazy updates are counted from 0",
-            "update = self.opt_d.count + 1",
-            "update = self.opt_d.count",
+            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count + 1)",
+            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count)",
             _s("lazy_penalties_come_every_so_often_and_as_many_times_as_strong"),
         ),
     ],

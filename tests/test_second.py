@@ -133,6 +133,11 @@ def _critic(root: Any, in_shape: tuple[int, ...], name: str, **keys: Any) -> tup
     return net, Penalty(config.Penalty(name, **keys), net, seed=0)
 
 
+def _added(penalty: Penalty, real: Any, fake: Any) -> tuple[Any, Any]:
+    found = penalty.add(real, fake, penalty.draw(real[0].shape, np.float64, update=1))
+    return found["penalty"], found["critic_grad_norm"]
+
+
 def _batches(net: Net, n: int = 5) -> list[tuple[np.ndarray, Any]]:
     return [(x, net.forward(x)[1]) for x in (numbers(n, *net.in_shape, seed=s) for s in (1, 2))]
 
@@ -143,7 +148,7 @@ def test_a_linear_critic_by_hand(name: str) -> None:
     net, penalty = _critic(Chain(Linear(1)), (4,), name, weight=3.0)
     (layer,) = net.layers
     net.dp[...] = 0.5
-    value, norm = penalty.add(*_batches(net), update=1)
+    value, norm = _added(penalty, *_batches(net))
     r = np.linalg.norm(layer.w)
     one = PENALTIES[name].norm == "one"
     assert float(norm) == pytest.approx(r, rel=1e-12)
@@ -160,7 +165,7 @@ def test_the_worked_example_of_the_docs() -> None:
     first.w[...], last.w[...] = [[1.0, -1.0, 2.0], [0.0, 1.0, 1.0]], [[1.0], [4.0], [-1.0]]
     x = np.array([[1.0, -1.0]])  # x W = (1, -2, 1): slopes m = (1, 1/2, 1)
     real = (x, net.forward(x)[1])
-    value, norm = penalty.add(real, real, update=1)
+    value, norm = _added(penalty, real, real)
     g, dz = np.array([-3.0, 1.0]), np.array([1.0, 2.0, -1.0])  # dz = m v, g = W dz
     assert float(norm) == pytest.approx(np.sqrt(10), rel=1e-15) and float(value) == pytest.approx(
         10 * 10 / 2, rel=1e-15
@@ -175,7 +180,7 @@ def test_a_gradient_of_zero_gives_numbers(name: str) -> None:
     net.p[...] = 0.0
     net.dp[...] = 0.0
     with np.errstate(all="raise"):
-        value, norm = penalty.add(*_batches(net), update=1)
+        value, norm = _added(penalty, *_batches(net))
     assert float(norm) == 0 and float(value) == (10.0 if PENALTIES[name].norm == "one" else 0.0)
     assert (net.dp == 0).all()
 
@@ -184,7 +189,8 @@ def test_points_are_where_the_table_says() -> None:
     net, _ = _critic(Chain(Linear(1)), (4,), "r1")
     real, fake = _batches(net)
     words = config.Penalty(noise=0.25)
-    at = {name: row.points(words, net, real, fake, rng.host(0, "penalty", 1)) for name, row in PENALTIES.items()}
+    drawn = {name: Penalty(dataclasses.replace(words, name=name), net, 0).draw((5, 4), np.float64, 1) for name in PENALTIES}
+    at = {name: row.points(net, real, fake, drawn[name][1:]) for name, row in PENALTIES.items()}
     assert at["r1"] is real and at["r2"] is fake, "their contexts are used again"
     a = (at["wgan-gp"][0] - fake[0]) / (real[0] - fake[0])
     np.testing.assert_allclose(a, np.broadcast_to(a[:, :1], a.shape), rtol=1e-9)
@@ -227,7 +233,7 @@ def test_a_penalty_adds_to_d_and_leaves_g_and_the_losses_alone(name: str) -> Non
     plain, under = gan("none"), gan(name)
     z = numbers(8, 4)
     before = under.G.p.copy(), under.G.dp.copy(), under.G.state.copy()
-    records = [made.d_step(_real(), z, update=False) for made in (plain, under)]
+    records = [made.d_step(_real(), z, update=False, drawn=made.drawn(_real())) for made in (plain, under)]
     assert all(np.array_equal(a, b) for a, b in zip(before, (under.G.p, under.G.dp, under.G.state), strict=True))
     assert not np.allclose(plain.D.dp, under.D.dp)
     assert set(records[1]) - set(records[0]) == {"penalty", "critic_grad_norm"}
@@ -239,7 +245,7 @@ def test_r1_and_r2_need_no_forward_pass_of_their_own(name: str, passes: int) -> 
     made, calls = gan(name), []
     forward = made.D.forward
     made.D.forward = lambda x, mode="batch", call=0: calls.append(call) or forward(x, mode, call)  # type: ignore[method-assign]
-    made.d_step(_real(), numbers(8, 4), update=False)
+    made.d_step(_real(), numbers(8, 4), update=False, drawn=made.drawn(_real()))
     assert calls == list(range(passes)), "each with its own dropout mask"
 
 
@@ -249,7 +255,7 @@ def test_lazy_penalties_come_every_so_often_and_as_many_times_as_strong() -> Non
         made, z = gan("wgan-gp", every=every), numbers(8, 4)
         plain = gan("none")
         made.opt_d.count = 2  # the third update comes
-        record = made.d_step(_real(), z, update=False)
+        record = made.d_step(_real(), z, update=False, drawn=made.drawn(_real()))
         plain.d_step(_real(), z, update=False)
         added.append((made.D.dp - plain.D.dp, float(record["penalty"])))
     np.testing.assert_allclose(added[1][0], 3 * added[0][0], rtol=1e-9, atol=1e-12)
@@ -263,7 +269,8 @@ def test_draws_are_a_function_of_seed_and_update() -> None:
     def penalty(update: int, n: int = 8) -> float:
         made = gan("wgan-gp", "mlp.tanh")
         made.opt_d.count = update - 1
-        return float(made.d_step(_real(), numbers(8, 4), update=False)["critic_grad_norm"])
+        record = made.d_step(_real(), numbers(8, 4), update=False, drawn=made.drawn(_real()))
+        return float(record["critic_grad_norm"])
 
     assert penalty(1) == penalty(1) != penalty(2)
     few, many = (rng.host(3, "penalty", 1).random(n) for n in (4, 9))
@@ -275,7 +282,8 @@ def test_a_penalty_that_is_not_finite_stops_the_update() -> None:
     made.D.layers[-1].w[...] = 3e38
     before = made.D.p.copy()
     with np.errstate(all="ignore"):
-        made.d_step(_real().astype(np.float32), numbers(8, 4).astype(np.float32))
+        x = _real().astype(np.float32)
+        made.d_step(x, numbers(8, 4).astype(np.float32), drawn=made.drawn(x))
     assert made.clock.array[BAD] != 0
     np.testing.assert_array_equal(made.D.p, before)
 

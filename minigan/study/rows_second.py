@@ -159,11 +159,11 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
         fixed = values_of(bound.real, g)
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
         x_fake, _ = gan.G.forward(z, "frozen")
-        drawn = rng.host(words.train.seed, "penalty", 1)
+        draws = rng.host(words.train.seed, "penalty", 1)
         if name == "dragan":
-            points = x_real + words.penalty.noise * drawn.standard_normal(x_real.shape)
+            points = x_real + words.penalty.noise * draws.standard_normal(x_real.shape)
         else:
-            a = drawn.random(4).reshape(4, *(1 for _ in gan.shape))
+            a = draws.random(4).reshape(4, *(1 for _ in gan.shape))
             points = {"wgan-gp": a * x_real + (1 - a) * x_fake, "r1": x_real, "r2": x_fake}[name]
 
         def forward(*values: Array) -> Array:
@@ -181,7 +181,7 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
             views = gan.D.layout.views(gan.D.p)
             for key, value in zip(fixed, values, strict=True):
                 ops.copyto(views[f"d.{key}"], value)
-            gan.d_step(x_real, z, update=False)
+            gan.d_step(x_real, z, update=False, drawn=gan.drawn(x_real))
             return [dy * gan.D.layout.views(gan.D.dp)[f"d.{key}"] for key in fixed]
 
         return Problem(forward, backward, fixed)

@@ -186,6 +186,8 @@ class Trainer:
                         break
                     if self._enough(step):
                         break
+                if self.task.late and step > self.first:
+                    self._stop_if_bad(step - 1)
                 self._save(step)
                 self._plot()
                 if done:
@@ -199,21 +201,24 @@ class Trainer:
 
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
-        batches = [self.parts.ops.asarray(next(stream)[0].astype(c.dtype)) for _ in range(self.task.batches_per_step)]
+        batches = [next(stream)[0].astype(c.dtype) for _ in range(self.task.batches_per_step)]
         try:
             with self.verification.of(step):
                 record = self.task.step(batches, step)
         except Breach as e:
             raise Breach(f"stopped at step {step + 1}: {e}; nothing of this step was kept; {self._kept()}") from e
-        if self.task.bad():
-            self._stop_on_nan(batches, step)
-        if (step + 1) % c.log_every == 0:
-            self._log(step + 1, record)
         before, after = self._epochs(step), self._epochs(step + 1)
-        if after > before and after % c.grid_every == 0:
+        log = (step + 1) % c.log_every == 0
+        grid = after > before and after % c.grid_every == 0
+        save = (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps
+        if log or grid or save or not self.task.late:
+            self._stop_if_bad(step)
+        if log:
+            self._log(step + 1, record)
+        if grid:
             self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
-        if (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps:
+        if save:
             self._save(step + 1)
 
     def _epochs(self, step: int) -> int:
@@ -309,7 +314,13 @@ class Trainer:
         z = rng.draw_z(c.train.seed, "sample", 0, POINTS if self.points else FINAL_IMAGES, c.model.z, c.model.noise)
         self._draw(z, self.out / "samples.png")
 
-    def _stop_on_nan(self, batches: list[Any], step: int) -> None:
+    def _stop_if_bad(self, step: int) -> None:
+        """Raises NotFinite when a number of `step`, or of one before it that was not looked at, was not finite."""
+        if not self.task.bad():
+            return
+        step = self.task.failed_step(step)
+        c, n = self.config.train, self.task.batches_per_step
+        batches = [self.parts.batches.at(step * n + k)[0].astype(c.dtype) for k in range(n)]
         try:
             self.task.replay(batches, step, Finite(self.parts.ops))
             where = "it did not come again when the step was repeated"
