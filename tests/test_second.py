@@ -15,7 +15,7 @@ from runs import assert_same, run, small, state, timeless
 
 from minigan import config, rng
 from minigan.backends import load
-from minigan.backends.clock import BAD, CLIP
+from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.errors import ConfigError
 from minigan.models.layers import Activation, BatchNorm, Layer, Linear, MinibatchStddev, Reshape
 from minigan.models.net import Chain, Net
@@ -189,7 +189,9 @@ def test_points_are_where_the_table_says() -> None:
     net, _ = _critic(Chain(Linear(1)), (4,), "r1")
     real, fake = _batches(net)
     words = config.Penalty(noise=0.25)
-    drawn = {name: Penalty(dataclasses.replace(words, name=name), net, 0).draw((5, 4), np.float64, 1) for name in PENALTIES}
+    drawn = {
+        name: Penalty(dataclasses.replace(words, name=name), net, 0).draw((5, 4), np.float64, 1) for name in PENALTIES
+    }
     at = {name: row.points(net, real, fake, drawn[name][1:]) for name, row in PENALTIES.items()}
     assert at["r1"] is real and at["r2"] is fake, "their contexts are used again"
     a = (at["wgan-gp"][0] - fake[0]) / (real[0] - fake[0])
@@ -219,7 +221,7 @@ def gan(name: str, kind: str = "dcgan.leaky_relu", backend: Any = ops, dtype: st
         train=config.Train(dtype=dtype, seed=3),
     )
     made = GAN(words, backend, SHAPE)
-    made.clock.set(0, 0, [made.opt_d, made.opt_g])
+    made.clock.array[:HOST_WORDS] = made.clock.words(0, 0, [made.opt_d, made.opt_g])
     made.clock.array[CLIP : CLIP + 2] = 1.0
     return made
 
