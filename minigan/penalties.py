@@ -107,7 +107,7 @@ class Penalty:
         return update % self.config.every == 0
 
     def draw(self, shape: Shape, dtype: Any, update: int) -> list[Array]:
-        """What the host gives to `add` for real batches of `shape`: dy of the sum of D(x), ones, and what the row draws.
+        """What the host gives `add` for real batches of `shape`: dy of the sum of D(x), ones, and what the row draws.
 
         Empty where D's update number `update` has no penalty.
         """
