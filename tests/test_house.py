@@ -38,11 +38,14 @@ MAY_IMPORT = {
     "backends.checked": "errors backends.bounds backends.plan",
     "backends.proxies": "errors models.shapes backends.costs",
     "backends.plan": "errors models.shapes",
+    "backends.plan_gpu": "errors models.shapes backends.plan",
     "backends.planned": "models.shapes backends.plan",
     "backends.checks": "errors models.shapes backends.clock backends.checks",
     "backends.oracle": "errors models.shapes backends.clock backends.checks backends.oracle",
     "backends.cpp": "errors models.shapes backends.clock backends.checks backends.cpp backends.plan _cpp",
-    "backends.cuda": "errors models.shapes backends.clock backends.checks backends.cuda backends.plan",
+    "backends.cuda": (
+        "errors models.shapes backends.clock backends.checks backends.cuda backends.plan backends.plan_gpu"
+    ),
     "backends": "errors backends.oracle",
     "losses": "errors models.shapes",
     "penalties": "errors models losses",

@@ -27,8 +27,8 @@ def report() -> Iterator[tuple[str, str]]:
             yield name, str(e)
         else:
             yield from ((name, line) for line in (module.describe() if hasattr(module, "describe") else ()))
-            isa = getattr(module, "ISA", None)
-            yield from (("plan", line) for line in (plan.explain(isa) if isa in plan.RULES else ()))
+            if hasattr(module, "ISA"):
+                yield from (("plan", line) for line in getattr(module, "explain", plan.explain)(module.ISA))
     yield "auto", backends.choose()[1]
     for row in describe():
         yield "data", f"{row.name}: {row.where or f'not here; minigan data fetch {row.name}'}"

@@ -23,10 +23,12 @@ from minigan.backends.cuda.augment import (
     gather_pixels_backward,
     shift,
 )
+from minigan.backends.cuda.choice import chosen as chosen
+from minigan.backends.cuda.choice import require as require
 from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
 from minigan.backends.cuda.embedding import embedding, embedding_backward
 from minigan.backends.cuda.facts import BUILD as BUILD
-from minigan.backends.cuda.facts import ISA as ISA
+from minigan.backends.cuda.facts import isa
 from minigan.backends.cuda.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -40,6 +42,8 @@ from minigan.backends.cuda.image import (
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
 from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
 from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
+from minigan.backends.cuda.named import PLANNED as PLANNED
+from minigan.backends.cuda.named import by as by
 from minigan.backends.cuda.norm import (
     batchnorm,
     batchnorm_backward,
@@ -67,8 +71,9 @@ from minigan.backends.cuda.pointwise import (
 from minigan.backends.cuda.random import dropout, dropout_backward
 from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
+from minigan.backends.plan_gpu import explain as explain
 
-NAME = "cuda"
+NAME, ISA = "cuda", isa()
 LATE = True  # nobody waits for a step: its finite flag is read when a number of it is wanted
 
 __all__ = [

@@ -234,3 +234,9 @@ def run(
     sums = device().empty((extent[2], c.size))
     once(multiply, a, b, sums, g, extent)
     add_parts(sums, c, bias, act, add)
+
+
+def finish(c: Array, bias: Array | None, act: Act | None) -> None:
+    """c = act(c + bias), in place, where there is something to do."""
+    if bias is not None or act is not None:
+        add_parts(c.reshape(1, -1), c, bias, act)
