@@ -1,5 +1,6 @@
-"""Steps of small GANs on a given backend, and how two of them are held against each other. Needs neither pytest nor
-what reads data and writes runs, so that it also serves where little is installed.
+"""Steps of small GANs on a given backend, and how two of them are held against each other.
+
+Needs neither pytest nor what reads data and writes runs, so that it also serves where little is installed.
 """
 
 from collections.abc import Sequence

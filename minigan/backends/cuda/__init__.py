@@ -43,7 +43,7 @@ from minigan.backends.cuda.image import (
 )
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
 from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
-from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
+from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, norm_loss, softmax_cross_entropy
 from minigan.backends.cuda.norm import (
     batchnorm,
     batchnorm_backward,
@@ -53,12 +53,19 @@ from minigan.backends.cuda.norm import (
     instancenorm_backward,
     running_update,
 )
+from minigan.backends.cuda.norm_tangent import (
+    instancenorm_backward_tangent,
+    instancenorm_tangent,
+    layernorm_backward_tangent,
+    layernorm_tangent,
+)
 from minigan.backends.cuda.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
 from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, prepare_image, synchronize, to_numpy, zeros
 from minigan.backends.cuda.plumbing import graphs as graphs
 from minigan.backends.cuda.pointwise import (
     activation,
     activation_backward,
+    activation_backward_tangent,
     add_scaled,
     axpby,
     clip,
@@ -80,6 +87,7 @@ LATE = True  # nobody waits for a step: its finite flag is read when a number of
 __all__ = [
     "activation",
     "activation_backward",
+    "activation_backward_tangent",
     "adam_step",
     "add_scaled",
     "asarray",
@@ -113,10 +121,14 @@ __all__ = [
     "gather_pixels_backward",
     "instancenorm",
     "instancenorm_backward",
+    "instancenorm_backward_tangent",
+    "instancenorm_tangent",
     "kl_gauss",
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "layernorm_backward_tangent",
+    "layernorm_tangent",
     "linear",
     "linear_dgrad",
     "linear_wgrad",
@@ -126,6 +138,7 @@ __all__ = [
     "minibatch_stddev_backward",
     "mse_loss",
     "mul",
+    "norm_loss",
     "pad",
     "pad_backward",
     "prepare",
