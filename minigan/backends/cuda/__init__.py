@@ -29,6 +29,8 @@ from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_w
 from minigan.backends.cuda.embedding import embedding, embedding_backward
 from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import isa
+from minigan.backends.cuda.forced import PLANNED as PLANNED
+from minigan.backends.cuda.forced import by as by
 from minigan.backends.cuda.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -42,8 +44,6 @@ from minigan.backends.cuda.image import (
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
 from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
 from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
-from minigan.backends.cuda.named import PLANNED as PLANNED
-from minigan.backends.cuda.named import by as by
 from minigan.backends.cuda.norm import (
     batchnorm,
     batchnorm_backward,

@@ -1,4 +1,4 @@
-"""What a step as a graph must keep, on host arrays: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda/graphs.py
+"""What a step as a graph must keep, on host arrays.
 
 The device is the backend's own twin (Host), and one whose streams fall behind as far as they may (Lazy). The ops are
 the oracle's, queued like kernels, so that only the host's side is tested, and fast.
@@ -9,21 +9,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import cuda_simulated
 import numpy as np
 import pytest
-from runs import SMALL
+from gan_steps import DCGAN, KINDS, SMALL, batches, bits, make, run
 
-from minigan import config as configs
-from minigan import rng
 from minigan.backends import oracle
-from minigan.backends.cuda.device import Host
-from minigan.backends.cuda.graph import SLOTS, Graphs
-from minigan.backends.cuda.streams import Slot
 from minigan.backends.proxies import Finite
 from minigan.errors import BackendError
 from minigan.tasks.gan import GAN
 
-SHAPE = (8, 8, 1)
+for package in ("numba_cuda", "greenlet"):
+    pytest.importorskip(package)
+_cuda = cuda_simulated.load()
+Host, Graphs, SLOTS, Slot = _cuda.device.Host, _cuda.graph.Graphs, _cuda.graph.SLOTS, _cuda.streams.Slot
+SHAPE = (4, 4, 1)
 
 
 class Mark:
@@ -136,47 +136,14 @@ def _into(op: Callable[..., Any], several: bool, outs: list[Any], given: list[An
         np.copyto(out, a)
 
 
-def config(*overrides: str) -> configs.Config:
-    return configs.load("digits", ["train.backend=numpy", *SMALL, "train.batch_size=6", *overrides])
-
-
 def gan(ops: Any, *overrides: str) -> GAN:
-    return GAN(config(*overrides), ops, SHAPE)
+    return make(ops, [*DCGAN, *SMALL, "train.batch_size=6", *overrides], SHAPE)
 
 
-def batches(task: GAN, step: int) -> list[Any]:
-    draw = rng.host(7, "test/real", step).uniform(-1, 1, (task.batches_per_step, 6, *SHAPE))
-    return list(draw.astype(np.float32))
-
-
-def run(task: GAN, steps: int, first: int = 0) -> list[dict[str, bytes]]:
-    """The records of some steps."""
-    out = []
-    for step in range(first, first + steps):
-        with np.errstate(all="ignore"):
-            record = task.step(batches(task, step), step)
-            out.append({name: np.asarray(task.ops.to_numpy(a)).tobytes() for name, a in record.items()})
-    return out
-
-
-def bits(task: GAN) -> dict[str, bytes]:
-    return {name: task.ops.to_numpy(a).tobytes() for name, a in task.tensors().items()}
-
-
-CONFIGS = {
-    "every state": (),
-    "one D step": ("train.n_critic=1", "g.l2=0.01", "d.l2=0.01", "d.clip_norm=0.1", "d.schedule=cosine"),
-    "shared batch": ("train.share_fake=true",),
-    "shared batch, one D step": ("train.share_fake=true", "train.n_critic=1"),
-    "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
-    "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
-}
-
-
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("device", [Host, *(partial(Lazy, seed) for seed in range(3))], ids=["host", *"012"])
 def test_a_replayed_step_is_the_called_step_bit_for_bit(name: str, device: Callable[[], Any]) -> None:
-    replayed, called = gan(Queued(device()), *CONFIGS[name]), gan(oracle, *CONFIGS[name])
+    replayed, called = gan(Queued(device()), *KINDS[name]), gan(oracle, *KINDS[name])
     assert isinstance(replayed.run, Graphs) and bits(replayed) == bits(called)
     assert run(replayed, 6) == run(called, 6)
     assert bits(replayed) == bits(called) and replayed.counters() == called.counters()
@@ -224,7 +191,7 @@ def test_a_graph_for_every_kind_of_part_and_shape() -> None:
         "shared batch": [("d", False), ("d", True), "g"],
     }
     for name, parts in expected.items():
-        task = gan(Queued(Host()), *CONFIGS[name])
+        task = gan(Queued(Host()), *KINDS[name])
         run(task, 2)
         assert keys(task) == parts, name
     z, shapes = 5, [shapes for _, shapes in task.run.parts]
@@ -267,7 +234,7 @@ def test_two_nets_on_one_device_share_nothing() -> None:
 @pytest.mark.parametrize("name", ["every state", "shared batch"])
 def test_a_step_on_a_proxy_is_called_and_graphs_go_on_after_it(name: str) -> None:
     ops = Queued(Host())
-    task, called = gan(ops, *CONFIGS[name]), gan(oracle, *CONFIGS[name])
+    task, called = gan(ops, *KINDS[name]), gan(oracle, *KINDS[name])
     for step in range(7):
         calls = {key: part.calls for key, part in task.run.parts.items()} if isinstance(task.run, Graphs) else {}
         checked = step in (0, 3)
