@@ -95,7 +95,7 @@ REFUSED = {
 }
 
 
-def _run(body: str, blocks: int = 2, then: str = "") -> subprocess.CompletedProcess[str]:
+def _run(body: str, blocks: int | str = 2, then: str = "") -> subprocess.CompletedProcess[str]:
     lines = [line.removeprefix("        ") for line in body.strip("\n").splitlines()]
     function = "\n    ".join(["def f(x):", *lines])
     program = f"{PRELUDE}\nexec(compile({function!r}, 'kernel', 'exec'))\nkernel(f)[{blocks}, 64](x)\n{then}"
@@ -114,6 +114,17 @@ def test_what_a_gpu_leaves_undefined_is_refused(name: str) -> None:
     run = _run(body)
     assert run.returncode == 1
     assert "SimulatorError: " in run.stderr and words in run.stderr, run.stderr[-600:]
+
+
+@pytest.mark.parametrize("grid", ["(1, 65536)", "(1, 1, 65536)"])
+def test_a_grid_that_no_gpu_takes_is_refused(grid: str) -> None:
+    run = _run("x[0] = float32(1)", grid)
+    assert f"f is launched with grid {grid.removesuffix(')') + (', 1)' if grid.count(',') == 1 else ')')}" in run.stderr
+
+
+def test_a_block_that_no_gpu_takes_is_refused() -> None:
+    run = _run("x[cuda.threadIdx.x] = float32(1)", 1, "kernel(f)[1, 1025](x)")
+    assert "f is launched with grid (1, 1, 1), block (1025, 1, 1): no GPU takes as many" in run.stderr
 
 
 STOCK = """

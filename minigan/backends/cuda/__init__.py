@@ -71,6 +71,7 @@ from minigan.backends.cuda.pointwise import (
 from minigan.backends.cuda.random import dropout, dropout_backward
 from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
+from minigan.backends.cuda.work import work_of as work_of
 from minigan.backends.plan_gpu import explain as explain
 
 NAME, ISA = "cuda", isa()
