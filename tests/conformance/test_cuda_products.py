@@ -122,7 +122,15 @@ def test_fft_is_within_its_bound(row: Row, simulated: Any, forced: dict[str, str
         compare(simulated, row._replace(draw=lambda d: row.draw(StrideOne(d))), seed, np.float32, False, inexact=True)
 
 
+WIDE = ((3, 3), (3, 2))  # more padding than kernel: the result is longer than the cycle
 GAN_FFT = (
+    Row("conv2d/wide", lambda d: (d.array(2, 3, 4, 3), d.array(1, 2, 3, 5), None, (1, 1), WIDE), ""),
+    Row("conv2d_dgrad/wide", lambda d: (d.array(2, 9, 8, 5), d.array(1, 2, 3, 5), None, (1, 1), WIDE, (3, 4)), ""),
+    Row(
+        "conv2d_wgrad/wide",
+        lambda d: (d.array(2, 9, 8, 5), d.array(2, 3, 4, 3), d.array(1, 2, 3, 5), None, (1, 1), WIDE),
+        "",
+    ),
     Row("conv2d/7", lambda d: (d.array(1, 7, 7, 3), d.array(5, 5, 3, 33), d.array(33), (1, 1), SAME5, Act("relu")), ""),
     Row("conv2d_dgrad/7", lambda d: (d.array(2, 7, 7, 2), d.array(5, 5, 33, 2), None, (1, 1), SAME5, (7, 7)), ""),
     Row(
@@ -134,7 +142,9 @@ GAN_FFT = (
 
 
 @pytest.mark.parametrize("row", GAN_FFT, ids=lambda row: row.name)
-def test_fft_of_layers_as_nets_have_them(row: Row, simulated: Any, forced: dict[str, str]) -> None:
+def test_fft_of_layers_as_nets_have_them_and_of_a_wide_padding(
+    row: Row, simulated: Any, forced: dict[str, str]
+) -> None:
     forced |= dict.fromkeys(plan.OPS, "fft")
     compare(simulated, row, 0, np.float32, False, inexact=True)
 
@@ -149,7 +159,7 @@ def test_cublas_is_asked_for_the_product_that_is_due(
     forced[row.op] = "cublas"
     for most in (simulated.im2col.MOST_NUMBERS, 300):  # all images at once, then a few at a time
         monkeypatch.setattr(simulated.im2col, "MOST_NUMBERS", most)
-        for seed in range(FEW):
+        for seed in range(3 * FEW):
             fake.calls.clear()
             for integer in (True, False):
                 compare(simulated, row, seed, np.float32, integer)
@@ -175,6 +185,16 @@ def test_windows_that_are_the_image_are_not_copied(
     oracle.conv2d_wgrad(y, image, its, None, *rest)
     simulated.by("cublas", "conv2d_wgrad", y, image, dw, None, *rest)
     assert np.array_equal(dw, its)
+
+
+@pytest.mark.parametrize("w", [(1, 1, 6, 7), (5, 4, 6, 7)])
+def test_windows_of_a_padded_image_are_copied(w: tuple[int, ...], simulated: Any, fake: Fake) -> None:
+    d = Draw(3, 0, np.float32, True)
+    image, kernel, rest = d.array(3, 5, 4, 6), d.array(*w), (None, (1, 1), ((1, 0), (0, 2)))
+    y = oracle.conv2d(image, kernel, *rest)
+    assert np.array_equal(simulated.by("cublas", "conv2d", image, kernel, *rest), y)
+    dx = simulated.by("cublas", "conv2d_dgrad", y, kernel, *rest, (5, 4))
+    assert np.array_equal(dx, oracle.conv2d_dgrad(y, kernel, *rest, (5, 4)))
 
 
 def test_the_products_of_spectra_go_to_cublas_where_it_is(simulated: Any, fake: Fake, forced: dict[str, str]) -> None:

@@ -87,6 +87,14 @@ REFUSED = {
     ),
     "an index beyond the end": ("x[cuda.grid(1) + 100] = float32(1)", "index 100 is outside of (64,), thread 0"),
     "an index below 0": ("x[cuda.grid(1) - 1] = float32(1)", "index -1 is outside of (64,), thread 0 of block 0"),
+    "an index beyond an array of the thread's own": (
+        "cuda.local.array((2, 3), float32)[1, 3] = x[0]",
+        "local array of line 2: index (1, 3) is outside of (2, 3), thread 0 of block 0",
+    ),
+    "a double that is stored in an array of the thread's own": (
+        "cuda.local.array(4, float32)[0] = np.float64(0.1)",
+        "local array of line 2: float64 stored at 0 by thread 0 of block 0",
+    ),
     "a double that is stored": ("x[cuda.grid(1)] = np.float64(0.1)", "float64 stored at 0 by thread 0 of block 0"),
     "a function of libdevice that has no row": (
         "x[cuda.grid(1)] = libdevice.sinf(x[cuda.grid(1)])",

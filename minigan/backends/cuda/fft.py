@@ -2,7 +2,7 @@
 
 A correlation is a product of spectra, frequency by frequency. With X[f] = sum_h x[h] e^{-2 pi i f h / L} in both
 directions, W likewise with tap i at place i - top, and L long enough that no wanted pixel reaches round the cycle to
-another one, L = max(H + top, H + bottom, P),
+another one, L = H + max(top, bottom),
 
     conv2d          Y  = X conj(W)          y[p] = sum_i x[p + i - top] w[i]
     conv2d_dgrad    dX = dY W               dx[h] = sum_i dy[h + top - i] w[i]
@@ -181,11 +181,9 @@ class Cycle(NamedTuple):
         return self.high * self.columns
 
 
-def cycle(in_hw: Pair, out_hw: Pair, padding: Pads) -> Cycle:
+def cycle(in_hw: Pair, padding: Pads) -> Cycle:
     """The shortest one in which no wanted pixel reaches round to another."""
-    high, wide = (
-        max(size + max(sides), out) for size, out, sides in zip(in_hw, out_hw, padding, strict=True)
-    )  # fmt: skip
+    high, wide = (size + max(sides) for size, sides in zip(in_hw, padding, strict=True))
     return Cycle(high, wide, padding[0][0], padding[1][0])
 
 
@@ -230,14 +228,14 @@ def _multiply(lengths: Cycle, a: Matrices, b: Matrices, rows: int, columns: int)
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None, y: Array) -> None:
     """Fills y (N,P,Q,O)."""
-    lengths = cycle(x.shape[1:3], y.shape[1:3], padding)
+    lengths = cycle(x.shape[1:3], padding)
     spectrum = _multiply(lengths, _spectrum(lengths, x), _spectrum_of_kernel(lengths, w), len(x), 2 * w.shape[3])
     _image(lengths, spectrum, y, b, act)
 
 
 def conv2d_dgrad(dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None, dx: Array) -> None:
     """Fills dx (N,H,W,I)."""
-    lengths = cycle(dx.shape[1:3], dy.shape[1:3], padding)
+    lengths = cycle(dx.shape[1:3], padding)
     turned = _spectrum_of_kernel(lengths, w)._replace(turned=True)
     _image(lengths, _multiply(lengths, _spectrum(lengths, dy), turned, len(dy), 2 * w.shape[2]), dx, b, act)
 
@@ -245,7 +243,7 @@ def conv2d_dgrad(dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pa
 def conv2d_wgrad(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pads) -> None:
     """Adds into dw (KH,KW,I,O)."""
     kh, kw, i, o = dw.shape
-    lengths = cycle(x.shape[1:3], dy.shape[1:3], padding)
+    lengths = cycle(x.shape[1:3], padding)
     turned = _spectrum(lengths, x)._replace(turned=True)
     gradient = _multiply(lengths, turned, _spectrum(lengths, dy), 2 * i, 2 * o)
     t = device().empty((1, kh, lengths.columns, 2, i * o))

@@ -40,7 +40,7 @@ def _taps(size: int, kernel: int, stride: int, sides: Pair) -> int:
 def _of_spectra(op: str, n: int, in_hw: Pair, out_hw: Pair, w: Shape, padding: Pads) -> int:
     """Products of frequencies, and the transforms of x, y and w: one of the three is the result."""
     kh, kw, i, o = w
-    lengths = cycle(in_hw, out_hw, padding)
+    lengths = cycle(in_hw, padding)
     columns = lengths.columns
     transforms = ((n * i, in_hw), (n * o, out_hw), (i * o, (kh, kw)))  # channels in all, and their height and width
     each = (4 * c * h * columns * v + 8 * c * h * lengths.frequencies for c, (h, v) in transforms)
