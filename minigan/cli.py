@@ -109,6 +109,7 @@ def train(
     seed: Annotated[int | None, typer.Option(metavar="N", help="A run is a function of its seed.", min=0)] = None,
     verify: Annotated[int | None, typer.Option(metavar="N", help="Check every N-th step on the oracle.", min=1)] = None,
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Follow the plan that minigan tune wrote.")] = None,
+    no_graph: Annotated[bool, typer.Option("--no-graph", help="cuda: call each step, without a CUDA graph.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
@@ -128,6 +129,7 @@ def train(
         "train.seed": seed,
         "train.steps": steps,
         "train.epochs": epochs,
+        "train.graph": False if no_graph else None,
     }
     overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
     overrides += plans.read(plan) if plan else []

@@ -131,6 +131,9 @@ class Train:
     )
     batch_size: int = key(64, "samples per batch", 1)
     n_critic: int = key(1, "D steps per G step", 1)
+    graph: bool = key(
+        True, "cuda: record a step as a CUDA graph and replay it, the same bits; else call it", resumable=True
+    )
     share_fake: bool = key(False, "G learns from the batch that D has just learned from, instead of drawing another")
     weight_clip: float = key(0.0, "wasserstein: D's weights are clipped to [-c, c] after each D step; 0 does not", 0.0)
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from minigan.backends.clock import HOST_WORDS, WORDS, host_words
+from minigan.backends.clock import WORDS, host_words
 from minigan.config import Optim
 from minigan.models.net import Net
 from minigan.models.shapes import Array
@@ -40,7 +40,7 @@ class Optimizer:
         return c.lr * factor, 1 / (1 - c.beta1**t), 1 / (1 - c.beta2**t)
 
     def step(self, ops: Any, clock: Array) -> None:
-        """p <- p - update, for every net and segment."""
+        """p <- p - update, for every net and segment. `count` is the caller's to raise: no Python runs in a replay."""
         hyper = [getattr(self.config, key) for key in self.rule.keys]
         for net in self.nets:
             for segment, part in net.layout.segments.items():
@@ -49,7 +49,6 @@ class Optimizer:
                 kept = [self.slabs[net.name][s][part] for s in self.rule.slabs]
                 decay = self.config.weight_decay if segment == "decay" else 0.0
                 getattr(ops, self.rule.op)(net.p[part], net.dp[part], *kept, clock, self.slot, *hyper, decay)
-        self.count += 1
 
     def guard(self, ops: Any, loss: Array, clock: Array) -> Array:
         """The gradient's squared norm over all nets, 0-d, unclipped; sets finite flag and clip factor in `clock`."""
@@ -73,13 +72,15 @@ class Optimizer:
 
 
 class Clock:
-    """The host's side of `clock`: fills it before every sub-step from the optimizers' rates."""
+    """The host's side of `clock`: what it holds before every sub-step, from the optimizers' rates.
+
+    `bad_parts` (1,) counts the sub-steps since clock[BAD] was set, where that is read late.
+    """
 
     def __init__(self, ops: Any, seed: int, dtype: Any):
-        self.ops, self.seed, self.dtype = ops, seed, dtype
-        self.array = ops.zeros((WORDS,), dtype)
+        self.seed, self.dtype = seed, dtype
+        self.array, self.bad_parts = ops.zeros((WORDS,), dtype), ops.zeros((1,), dtype)
 
-    def set(self, tick: int, step: int, optimizers: Sequence[Optimizer], ema: float = 0.0) -> None:
-        """Copies seed, tick, the optimizers' rates and the EMA's decay; the words that kernels write are left alone."""
-        words = host_words(self.seed, tick, [o.rates(step) for o in optimizers], self.dtype, ema)
-        self.ops.copyto(self.array[:HOST_WORDS], words)
+    def words(self, tick: int, step: int, optimizers: Sequence[Optimizer], ema: float = 0.0) -> Array:
+        """(HOST_WORDS,) to copy: seed, tick, the optimizers' rates, the EMA's decay; the other words kernels write."""
+        return host_words(self.seed, tick, [o.rates(step) for o in optimizers], self.dtype, ema)

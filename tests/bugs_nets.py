@@ -290,8 +290,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "zero_grad forgets",
-            "self.dp[...] = 0",
-            "self.dp[...] = self.dp",
+            "self.ops.copyto(self.dp, 0)",
+            "self.ops.copyto(self.dp, self.dp)",
             (
                 "wiring: real_and_fake_gradients_of_d_accumulate",
                 "layers: lambda_theta_squared_touches_weights_alone",
@@ -474,8 +474,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "a shared batch is made with frozen statistics",
-            "self.made = self.G.forward(z) if shared else None",
-            'self.made = self.G.forward(z, mode="frozen") if shared else None',
+            "made = self.G.forward(z) if shared else None",
+            'made = self.G.forward(z, mode="frozen") if shared else None',
             ("wiring: a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_again",),
         ),
         (
@@ -498,8 +498,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "all sub-steps share a tick",
-            "tick = step * (self.config.train.n_critic + 1) + sub",
-            "tick = step * (self.config.train.n_critic + 1)",
+            "tick = step * self.parts_per_step + sub",
+            "tick = step * self.parts_per_step",
             ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
         ),
         (
@@ -519,6 +519,12 @@ BUGS: dict[str, list[Row]] = {
             ("        if update:\n            self.opt_g"),
             ("        if True:\n            self.opt_g"),
             ("wiring: without_update_no_weight_moves",),
+        ),
+        (
+            "updates are not counted",
+            "self.opt_d).count += 1",
+            "self.opt_d).count += 0",
+            ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
         ),
         (
             "resume counts updates from 0",
@@ -586,15 +592,6 @@ BUGS: dict[str, list[Row]] = {
             'if segment == "decay" else 0.0',
             "if segment else 0.0",
             ("layers: update_rules_by_hand[adam]",),
-        ),
-        (
-            "updates are not counted",
-            "self.count += 1",
-            "self.count += 0",
-            (
-                "wiring: d_step_leaves_g_bitwise",
-                "layers: update_rules_by_hand[adam]",
-            ),
         ),
         (
             "the norm forgets the second net",
@@ -675,7 +672,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "what an op writes is not looked at",
-            'bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]',
+            'bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]',
             "bad += []",
             ("wiring: replay_names_the_backward_pass_and_what_it_wrote",),
         ),

@@ -458,20 +458,20 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the points between all lie in the middle",
-            "a = g.random(len(x_real))",
-            "a = (0 * g.random(len(x_real)) + 0.5)",
+            "a = g.random(shape[0])",
+            "a = (0 * g.random(shape[0]) + 0.5)",
             _p("wgan-gp.mlp.tanh") + _s("points_are_where_the_table_says"),
         ),
         (
             "the points between begin at the wrong end",
-            "ops.axpby(1.0, x_fake, 1.0, part)",
-            "ops.axpby(1.0, x_real, 1.0, part)",
+            "ops.axpby(1.0, x_fake, 1.0, ops.mul",
+            "ops.axpby(1.0, x_real, 1.0, ops.mul",
             _p("wgan-gp.mlp.tanh") + _s("points_are_where_the_table_says"),
         ),
         (
             "the noise around has size 1",
-            "D.ops.axpby(1.0, x_real, config.noise, noise)",
-            "D.ops.axpby(1.0, x_real, 1.0, noise)",
+            "D.ops.axpby(1.0, real[0], config.noise, noise)",
+            "D.ops.axpby(1.0, real[0], 1.0, noise)",
             _p("dragan.mlp.tanh") + _s("points_are_where_the_table_says"),
         ),
         (
@@ -488,22 +488,22 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "r2 is taken at real samples",
-            '"r2": Row(_fake, "zero"),',
-            '"r2": Row(lambda config, D, real, fake, g: real, "zero"),',
+            '"r2": Row(_nothing, _fake, "zero"),',
+            '"r2": Row(_nothing, lambda config, D, real, fake: real, "zero"),',
             _p("r2.mlp.relu") + _s("points_are_where_the_table_says"),
         ),
         (
             "wgan-gp pulls to length 0",
-            '"wgan-gp": Row(_between, "one"),',
-            '"wgan-gp": Row(_between, "zero"),',
+            '"wgan-gp": Row(_parts, _between, "one"),',
+            '"wgan-gp": Row(_parts, _between, "zero"),',
             _p("wgan-gp.mlp.relu"),
         ),
     ],
     "tasks/gan.py": [
         (
             "real and generated points change places",
-            "penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake))",
-            "penalty = self._penalty((x_fake, ctx_fake), (x_real, ctx_real))",
+            "penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake), drawn)",
+            "penalty = self._penalty((x_fake, ctx_fake), (x_real, ctx_real), drawn)",
             _p("r1.mlp.relu", "r2.mlp.relu"),
         ),
         (

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import cuda_simulated
 import pytest
 from crash_server import Server, serving
 from hypothesis import settings
@@ -30,3 +32,9 @@ def server() -> Iterator[Server]:
     """A process that forks children to be killed."""
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def simulated() -> ModuleType:
+    """The CUDA backend as the simulator runs it."""
+    return cuda_simulated.load()

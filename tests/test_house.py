@@ -13,7 +13,7 @@ MODULES = sorted((ROOT / "minigan").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_LINES = 450
 
-_MODELS = "models errors rng config backends.clock"
+_MODELS = "models errors rng config backends.clock backends.eager"
 _TASKS = f"{_MODELS} losses penalties optim schedules tasks"
 _TRAINING = f"{_TASKS} training data metrics presets backends"
 
@@ -32,16 +32,20 @@ MAY_IMPORT = {
     "models.net": "errors rng models.shapes models.init models.layers",
     "models": _MODELS,
     "backends.clock": "",
+    "backends.eager": "models.shapes",
     "backends.costs": "models.shapes",
     "backends.bounds": "models.shapes backends.checks",
     "backends.checked": "errors backends.bounds backends.plan",
     "backends.proxies": "errors models.shapes backends.costs",
     "backends.plan": "errors models.shapes",
+    "backends.plan_gpu": "errors models.shapes backends.plan",
     "backends.planned": "models.shapes backends.plan",
     "backends.checks": "errors models.shapes backends.clock backends.checks",
     "backends.oracle": "errors models.shapes backends.clock backends.checks backends.oracle",
     "backends.cpp": "errors models.shapes backends.clock backends.checks backends.cpp backends.plan _cpp",
-    "backends.cuda": "errors models.shapes backends.clock backends.checks backends.cuda backends.plan",
+    "backends.cuda": (
+        "errors models.shapes backends.clock backends.checks backends.cuda backends.plan backends.plan_gpu"
+    ),
     "backends": "errors backends.oracle",
     "losses": "errors models.shapes",
     "penalties": "errors rng config models",

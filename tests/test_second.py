@@ -4,7 +4,6 @@ Derivatives are proven by the rows tangent.* and penalty.* of the gradient table
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from runs import assert_same, run, small, state, timeless
 
 from minigan import config, rng
 from minigan.backends import load
-from minigan.backends.clock import BAD, CLIP
+from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.errors import ConfigError
 from minigan.models.layers import Activation, BatchNorm, Layer, Linear, MinibatchStddev, Reshape
 from minigan.models.net import Chain, Net
@@ -25,6 +24,7 @@ from minigan.study.rows import clock
 from minigan.study.rows_second import LAYERS, NETS
 from minigan.tasks.gan import GAN
 from minigan.training import log
+from minigan.training.cautions import cautions
 from minigan.training.trainer import train
 
 ops = load("numpy")
@@ -143,7 +143,7 @@ def test_a_linear_critic_by_hand(name: str) -> None:
     net, penalty = _critic(Chain(Linear(1)), (4,), name, weight=3.0)
     (layer,) = net.layers
     net.dp[...] = 0.5
-    value, norm = penalty.add(*_batches(net), update=1)
+    value, norm = penalty.add(*_batches(net), penalty.draw(1, (5, *net.in_shape), np.float64))
     r = np.linalg.norm(layer.w)
     one = PENALTIES[name].norm == "one"
     assert float(norm) == pytest.approx(r, rel=1e-12)
@@ -160,7 +160,7 @@ def test_the_worked_example_of_the_docs() -> None:
     first.w[...], last.w[...] = [[1.0, -1.0, 2.0], [0.0, 1.0, 1.0]], [[1.0], [4.0], [-1.0]]
     x = np.array([[1.0, -1.0]])  # x W = (1, -2, 1): slopes m = (1, 1/2, 1)
     real = (x, net.forward(x)[1])
-    value, norm = penalty.add(real, real, update=1)
+    value, norm = penalty.add(real, real, ())
     g, dz = np.array([-3.0, 1.0]), np.array([1.0, 2.0, -1.0])  # dz = m v, g = W dz
     assert float(norm) == pytest.approx(np.sqrt(10), rel=1e-15) and float(value) == pytest.approx(
         10 * 10 / 2, rel=1e-15
@@ -175,7 +175,7 @@ def test_a_gradient_of_zero_gives_numbers(name: str) -> None:
     net.p[...] = 0.0
     net.dp[...] = 0.0
     with np.errstate(all="raise"):
-        value, norm = penalty.add(*_batches(net), update=1)
+        value, norm = penalty.add(*_batches(net), penalty.draw(1, (5, *net.in_shape), np.float64))
     assert float(norm) == 0 and float(value) == (10.0 if PENALTIES[name].norm == "one" else 0.0)
     assert (net.dp == 0).all()
 
@@ -184,7 +184,8 @@ def test_points_are_where_the_table_says() -> None:
     net, _ = _critic(Chain(Linear(1)), (4,), "r1")
     real, fake = _batches(net)
     words = config.Penalty(noise=0.25)
-    at = {name: row.points(words, net, real, fake, rng.host(0, "penalty", 1)) for name, row in PENALTIES.items()}
+    drawn = {name: row.draw(rng.host(0, "penalty", 1), real[0].shape) for name, row in PENALTIES.items()}
+    at = {name: row.points(words, net, real, fake, *drawn[name]) for name, row in PENALTIES.items()}
     assert at["r1"] is real and at["r2"] is fake, "their contexts are used again"
     a = (at["wgan-gp"][0] - fake[0]) / (real[0] - fake[0])
     np.testing.assert_allclose(a, np.broadcast_to(a[:, :1], a.shape), rtol=1e-9)
@@ -220,7 +221,7 @@ def gan(
         train=config.Train(dtype=dtype, seed=3),
     )
     made = GAN(words, backend, SHAPE)
-    made.clock.set(0, 0, [made.opt_d, made.opt_g])
+    ops.copyto(made.clock.array[:HOST_WORDS], made.clock.words(0, 0, [made.opt_d, made.opt_g]))
     made.clock.array[CLIP : CLIP + 2] = 1.0
     return made
 
@@ -229,12 +230,17 @@ def _real(seed: int = 0, n: int = 8) -> np.ndarray:
     return rng.host(seed, "test/real").uniform(-1.0, 1.0, (n, *SHAPE))
 
 
+def d_step(made: GAN, update: bool = False) -> dict[str, Any]:
+    """D's step number opt_d.count + 1, on eight samples."""
+    x, z = _real().astype(made.dtype), numbers(8, 4).astype(made.dtype)
+    return made.d_step(x, z, update, drawn=made._penalty_draws(x.shape))
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_penalty_adds_to_d_and_leaves_g_and_the_losses_alone(name: str) -> None:
     plain, under = gan("none"), gan(name)
-    z = numbers(8, 4)
     before = under.G.p.copy(), under.G.dp.copy(), under.G.state.copy()
-    records = [made.d_step(_real(), z, update=False) for made in (plain, under)]
+    records = [d_step(made) for made in (plain, under)]
     assert all(np.array_equal(a, b) for a, b in zip(before, (under.G.p, under.G.dp, under.G.state), strict=True))
     assert not np.allclose(plain.D.dp, under.D.dp)
     assert set(records[1]) - set(records[0]) == {"penalty", "critic_grad_norm"}
@@ -246,18 +252,18 @@ def test_r1_and_r2_need_no_forward_pass_of_their_own(name: str, passes: int) -> 
     made, calls = gan(name), []
     forward = made.D.forward
     made.D.forward = lambda x, mode="batch", call=0: calls.append(call) or forward(x, mode, call)  # type: ignore[method-assign]
-    made.d_step(_real(), numbers(8, 4), update=False)
+    d_step(made)
     assert calls == list(range(passes)), "each with its own dropout mask"
 
 
 def test_lazy_penalties_come_every_so_often_and_as_many_times_as_strong() -> None:
     added = []
     for every in (1, 3):
-        made, z = gan("wgan-gp", every=every), numbers(8, 4)
+        made = gan("wgan-gp", every=every)
         plain = gan("none")
         made.opt_d.count = 2  # the third update comes
-        record = made.d_step(_real(), z, update=False)
-        plain.d_step(_real(), z, update=False)
+        record = d_step(made)
+        d_step(plain)
         added.append((made.D.dp - plain.D.dp, float(record["penalty"])))
     np.testing.assert_allclose(added[1][0], 3 * added[0][0], rtol=1e-9, atol=1e-12)
     assert added[0][1] == added[1][1], "the log shows the penalty, not the factor"
@@ -270,7 +276,7 @@ def test_draws_are_a_function_of_seed_and_update() -> None:
     def penalty(update: int, n: int = 8) -> float:
         made = gan("wgan-gp", "mlp.tanh")
         made.opt_d.count = update - 1
-        return float(made.d_step(_real(), numbers(8, 4), update=False)["critic_grad_norm"])
+        return float(d_step(made)["critic_grad_norm"])
 
     assert penalty(1) == penalty(1) != penalty(2)
     few, many = (rng.host(3, "penalty", 1).random(n) for n in (4, 9))
@@ -282,7 +288,7 @@ def test_a_penalty_that_is_not_finite_stops_the_update() -> None:
     made.D.layers[-1].w[...] = 3e38
     before = made.D.p.copy()
     with np.errstate(all="ignore"):
-        made.d_step(_real().astype(np.float32), numbers(8, 4).astype(np.float32))
+        d_step(made, update=True)
     assert made.clock.array[BAD] != 0
     np.testing.assert_array_equal(made.D.p, before)
 
@@ -394,7 +400,10 @@ def test_wgan_gp_brings_the_critics_gradient_to_length_one(tmp_path: Path) -> No
     assert abs(lines[-1]["d_real"] - lines[-1]["d_fake"]) < abs(lines[0]["d_real"] - lines[0]["d_fake"]), "G follows"
 
 
-def test_small_runs_take_a_penalty() -> None:
-    """The shared small configuration has dropout and batchnorm in G alone."""
-    assert small("penalty.name=r1").penalty.name == "r1"
-    assert json.loads(json.dumps(small("penalty.name=r1").to_dict()))["penalty"]["name"] == "r1"
+def test_log_lines_that_miss_a_lazy_penalty_are_announced() -> None:
+    def said(*keys: str) -> bool:
+        words = small("penalty.name=r1", "train.steps=30", *keys)
+        return any("penalty.every" in text for text in cautions(words, 30, GAN(words, ops, SHAPE)))
+
+    assert said("penalty.every=4") and not said("penalty.every=5"), "log lines every 5 steps of 2 updates"
+    assert not said("penalty.every=1")

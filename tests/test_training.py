@@ -15,6 +15,7 @@ from runs import Notes, assert_same, run, small, state, timeless
 
 import minigan
 from minigan import config as configs
+from minigan.backends import oracle
 from minigan.backends.proxies import NotFinite
 from minigan.errors import CheckpointError, ConfigError
 from minigan.training import checkpoint, log, trainer
@@ -250,7 +251,9 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
 
 def test_every_resumable_key_changes_no_number(tmp_path: Path) -> None:
     keys = {f.name for kind in configs.SECTIONS.values() for f in dataclasses.fields(kind) if f.metadata["resumable"]}
-    assert keys == {"name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep", "build", "cpu"}
+    assert keys == {
+        "name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep", "build", "cpu", "graph",
+    }  # fmt: skip
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
@@ -364,3 +367,49 @@ def test_a_run_that_changed_while_another_was_being_prepared(tmp_path: Path) -> 
 def test_a_run_that_moves_goes_on(tmp_path: Path) -> None:
     out = run(tmp_path / "run", "train.steps=60", "train.patience=3", "train.min_change=0.0")
     assert state(out).step == 60
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oracle says that it works behind one's back, as a GPU does: its flag is looked at when it is wanted."""
+    monkeypatch.setattr(oracle, "LATE", True, raising=False)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_flag_that_is_read_late_changes_no_bit(whole: Path, tmp_path: Path) -> None:
+    out = run(tmp_path / "run", "train.steps=200")
+    assert_same(state(out), state(whole))
+    assert timeless(out) == timeless(whole)
+
+
+@pytest.mark.usefixtures("late")
+@pytest.mark.parametrize("more", [(), ("train.share_fake=true",)], ids=["", "shared"])
+@pytest.mark.parametrize(("part", "net"), [(0, "d"), (2, "d"), (0, "g")])
+def test_a_flag_that_is_read_late_names_the_step_that_failed(
+    tmp_path: Path, part: int, net: str, more: tuple[str, ...]
+) -> None:
+    """A weight breaks in step 7; the log line of step 10 finds it. Three parts a step: D, D, G."""
+    t = Trainer(small("train.steps=20", *more), tmp_path / "run", False, Silent())
+    sub_step, seen = t.task._sub_step, []
+
+    def breaking(batches: Any, step: int, sub: int) -> Any:
+        seen.append(step)
+        if (step, sub) == (6, part):
+            t.task.nets[net].layers[0].w.flat[0] = np.nan
+        return sub_step(batches, step, sub)
+
+    t.task._sub_step = breaking  # type: ignore[method-assign]
+    with pytest.raises(NotFinite, match=rf"stopped at step 7: {net}\.0, forward: \w+, input 1 is not finite"):
+        t.run()
+    assert (seen[-1], t.task.failed) == (9, part)
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints") is None
+
+
+@pytest.mark.usefixtures("late")
+def test_a_flag_is_read_before_a_checkpoint_is_saved(tmp_path: Path) -> None:
+    for words in (("train.steps=3",), ("train.steps=20", "train.checkpoint_every=3", "train.log_every=1000")):
+        t = Trainer(small(*words), tmp_path / words[0], False, Silent())
+        t.task.D.layers[0].w.flat[0] = np.nan
+        with pytest.raises(NotFinite, match=r"stopped at step 1: d\.0, forward"):
+            t.run()
+        assert checkpoint.newest(t.out / "checkpoints") is None

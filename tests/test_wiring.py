@@ -14,7 +14,7 @@ import pytest
 
 from minigan import config, rng
 from minigan.backends import load
-from minigan.backends.clock import BAD, CLIP
+from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.errors import ConfigError
 from minigan.losses import LOSSES, Loss
@@ -52,7 +52,7 @@ def z(seed: int = 0, n: int = 8) -> np.ndarray:
 
 def ready(gan: GAN) -> GAN:
     """The clock set, and gradients that are not zero, as in the middle of a run."""
-    gan.clock.set(0, 0, [gan.opt_d, gan.opt_g])
+    ops.copyto(gan.clock.array[:HOST_WORDS], gan.clock.words(0, 0, [gan.opt_d, gan.opt_g]))
     gan.clock.array[CLIP : CLIP + 2] = 1.0
     for net in gan.nets.values():
         net.dp[...] = 0.5
@@ -80,7 +80,6 @@ def test_d_step_leaves_g_bitwise() -> None:
     assert_same(g, snapshot(gan, "g"))
     after = snapshot(gan, "d")
     assert not np.array_equal(d["p"], after["p"]) and not np.array_equal(d["dp"], after["dp"])
-    assert (gan.opt_d.count, gan.opt_g.count) == (1, 0)
 
 
 def test_g_step_leaves_d_bitwise() -> None:
@@ -91,7 +90,6 @@ def test_g_step_leaves_d_bitwise() -> None:
     after = snapshot(gan, "g")
     assert all(not np.array_equal(g[key], after[key]) for key in ("p", "dp", "state"))
     assert gan.D.state.size and gan.G.state.size
-    assert (gan.opt_d.count, gan.opt_g.count) == (0, 1)
 
 
 def test_without_update_no_weight_moves() -> None:
@@ -101,7 +99,6 @@ def test_without_update_no_weight_moves() -> None:
     gan.g_step(z(), update=False)
     for name, p in before.items():
         np.testing.assert_array_equal(gan.nets[name].p, p)
-    assert (gan.opt_d.count, gan.opt_g.count) == (0, 0)
 
 
 # -------------------------------------------------------------------------- gradients: by differences of the whole loss

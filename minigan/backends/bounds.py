@@ -136,6 +136,18 @@ def summed(count: Callable[..., float]) -> Check:
     return Check(True, allowed)
 
 
+def coarse(check: Check, unit: float) -> Check:
+    """A sum of products whose factors are rounded first, to half a unit in the last place `unit`: exact where `check`
+    is (small integers stay what they are), else off by its bound and (1 + unit)^2 - 1 of sum|terms|."""
+
+    def allowed(call: Call) -> Outputs:
+        assert check.allowed is not None, "a sum has a bound"
+        rounded = (2 + unit) * unit * _epilogue(call)[0]
+        return [a + rounded * terms for a, terms in zip(check.allowed(call), _terms(call), strict=True)]
+
+    return Check(check.exact, allowed)
+
+
 def _result(args: Args, want: Outputs) -> Outputs:
     return [np.abs(a) for a in want]
 

@@ -82,6 +82,8 @@ class Checked:
     def _hold(self, op: str, args: tuple[Any, ...], got: bounds.Outputs) -> None:
         implementation = _implementation(self._ops, op, args)
         check = bounds.INEXACT if implementation in plan.INEXACT else bounds.bound(op, args)
+        if implementation in plan.COARSE:
+            check = bounds.coarse(check, plan.COARSE[implementation])
         if check.allowed and not all(np.isfinite(a).all() for a in args if isinstance(a, np.ndarray)):
             return
         dtype = next(a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f")
@@ -139,4 +141,5 @@ def _given(args: tuple[Any, ...]) -> str:
 
 def _implementation(ops: Any, op: str, args: tuple[Any, ...]) -> str:
     """The implementation that the backend's plan chose for a call; "" where there is only one."""
-    return ops.chosen(*plan.key(op, args)) if op in plan.OPS and hasattr(ops, "chosen") else ""
+    planned = getattr(ops, "PLANNED", plan.OPS)  # ops of which the backend has several implementations
+    return ops.chosen(*plan.key(op, args)) if op in planned and hasattr(ops, "chosen") else ""

@@ -22,8 +22,11 @@ from minigan.models.shapes import Pair, Shape
 
 # op -> where its image, its kernel and its stride stand among its arguments
 OPS = {"conv2d": (0, 1, 3), "conv2d_dgrad": (0, 1, 3), "conv2d_wgrad": (1, 2, 4)}
+DENSE = {"linear": (0, 1), "linear_dgrad": (0, 1), "linear_wgrad": (1, 2)}  # image and kernel; planned on a GPU only
 ALGORITHMS = ("direct", "im2col", "fft")
+GPU_ALGORITHMS = ("numba", "cublas", "cublas_tf32", "cublas_bf16", "fft")  # backends/plan_gpu.py
 INEXACT = {"fft"}
+COARSE = {"cublas_tf32": 2.0**-10, "cublas_bf16": 2.0**-8}  # factors lose bits first (rounded or cut off): how much
 FFT_STRIDE, FFT_TAPS = 2, 7
 
 Key = tuple[str, Shape, Shape, Pair]  # op, image (N,H,W,C), kernel (KH,KW,I,O), stride: what a plan decides by
@@ -54,6 +57,9 @@ RULES = {"avx512": _WIDE, "avx2": _NARROW, "baseline": _NARROW}
 
 def key(op: str, args: tuple[Any, ...]) -> Key:
     """What a plan decides a call by: op(*args)."""
+    if op in DENSE:
+        image, w = DENSE[op]
+        return op, args[image].shape, args[w].shape, (1, 1)
     image, w, stride = OPS[op]
     return op, args[image].shape, args[w].shape, args[stride]
 
@@ -64,8 +70,9 @@ def _forced() -> dict[str, str]:
     chosen: dict[str, str] = {}
     for part in filter(None, given.split(",")):
         op, _, name = part.rpartition("=")
-        _known(f"MINIGAN_PLAN={given!r}", [(name, ALGORITHMS), *([(op, OPS)] if op else [])])
-        chosen |= {op: name} if op else dict.fromkeys(OPS, name)
+        ops = OPS | (DENSE if name in GPU_ALGORITHMS and name != "fft" else {})
+        _known(f"MINIGAN_PLAN={given!r}", [(name, {*ALGORITHMS, *GPU_ALGORITHMS}), *([(op, ops)] if op else [])])
+        chosen |= {op: name} if op else dict.fromkeys(ops, name)
     return chosen
 
 
@@ -134,9 +141,14 @@ def explain(isa: str) -> Iterator[str]:
             f"fft from batches of {rule.fft_batch_ready[0]} at stride 1 and {rule.fft_batch_ready[1]} at stride 2 on"
         )
     yield f"{isa}, all else: direct"
+    yield from forced()
+
+
+def forced() -> Iterator[str]:
+    """What MINIGAN_PLAN forces, in a line, if it forces anything."""
     if FORCED:
-        forced = ", ".join(f"{op} by {name}" for op, name in FORCED.items())
-        yield f"MINIGAN_PLAN={os.environ.get('MINIGAN_PLAN')} forces {forced}, whatever a plan says"
+        names = ", ".join(f"{op} by {name}" for op, name in FORCED.items())
+        yield f"MINIGAN_PLAN={os.environ.get('MINIGAN_PLAN')} forces {names}, whatever a plan says"
 
 
 _SIZES = re.compile(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*")

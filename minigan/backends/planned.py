@@ -15,7 +15,8 @@ class Planned:
     """
 
     def __init__(self, ops: Any, rows: Mapping[plan.Key, str]):
-        names = ("NAME", "ISA", "BUILD", "by", *(name for name in ops.__all__ if not hasattr(Planned, name)))
+        names = ["NAME", "ISA", "BUILD", "by", *(name for name in ops.__all__ if not hasattr(Planned, name))]
+        names += [name for name in ("LATE", "graphs") if hasattr(ops, name)]
         vars(self).update({name: getattr(ops, name) for name in names})
         self._ops = ops
         self._rows = {row: name for row, name in rows.items() if row[0] not in plan.FORCED}

@@ -31,21 +31,24 @@ class Proxy:
         self._place["pass"] = which
 
 
+PLUMBING = {"asarray", "copyto", "empty", "to_numpy"}  # moves numbers of which none is the result of an op
+
+
 class Finite(Proxy):
     """Runs every op and raises NotFinite naming net, layer, pass, op and tensor at the first NaN or infinity."""
 
     def __getattr__(self, key: str) -> Any:
         op = getattr(self._ops, key)
-        if not callable(op) or key in ("empty", "to_numpy"):
+        if not callable(op) or key in PLUMBING:
             return op
 
         def checked(*args: Any) -> Any:
-            given = [i for i, a in enumerate(args) if not _finite(a)]
+            given = [i for i, a in enumerate(args) if not self._finite(a)]
             out = op(*args)
             outputs = out if isinstance(out, tuple) else (out,)
             bad = [f"input {i}" for i in given]
-            bad += [f"output {i}" for i, a in enumerate(outputs) if not _finite(a)]
-            bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]
+            bad += [f"output {i}" for i, a in enumerate(outputs) if not self._finite(a)]
+            bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]
             if bad:
                 raise NotFinite(
                     f"{self._where or 'step'}, {self._place['pass'] or 'loss'}: {key}, {bad[0]} is not finite"
@@ -54,9 +57,10 @@ class Finite(Proxy):
 
         return checked
 
-
-def _finite(a: Any) -> bool:
-    return not hasattr(a, "dtype") or np.dtype(a.dtype).kind not in "fc" or bool(np.isfinite(np.asarray(a)).all())
+    def _finite(self, a: Any) -> bool:
+        if not hasattr(a, "dtype") or np.dtype(a.dtype).kind not in "fc":
+            return True
+        return bool(np.isfinite(self._ops.to_numpy(a)).all())
 
 
 class Calls(NamedTuple):

@@ -393,7 +393,7 @@ class Net:
 
     def zero_grad(self) -> None:
         """dp <- 0"""
-        self.dp[...] = 0
+        self.ops.copyto(self.dp, 0)
 
     def add_penalty(self, loss: Array) -> Array:
         """loss + lambda ||theta||^2 over the weights (not biases, not norms), 0-d arrays."""

@@ -181,7 +181,7 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
             views = gan.D.layout.views(gan.D.p)
             for key, value in zip(fixed, values, strict=True):
                 ops.copyto(views[f"d.{key}"], value)
-            gan.d_step(x_real, z, update=False)
+            gan.d_step(x_real, z, update=False, drawn=gan._penalty_draws(x_real.shape))
             return [dy * gan.D.layout.views(gan.D.dp)[f"d.{key}"] for key in fixed]
 
         return Problem(forward, backward, fixed)

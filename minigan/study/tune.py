@@ -45,7 +45,7 @@ def prepared(config: configs.Config) -> tuple[Parts, list[Call]]:
     parts = prepare(replace(config, train=train, plan=configs.Plan()))
     task = parts.task
     first: dict[plan.Key, Call] = {}
-    batches = [parts.ops.asarray(parts.batches.at(k)[0].astype(train.dtype)) for k in range(task.batches_per_step)]
+    batches = [parts.batches.at(k)[0].astype(train.dtype) for k in range(task.batches_per_step)]
     with recorded(task) as calls:
         task.step(batches, 0)
         task.samples(np.zeros((1, config.model.z)), drawn_from(config))

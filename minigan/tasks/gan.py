@@ -11,6 +11,10 @@ With train.share_fake G learns from the batch that D has just learned from. A pe
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
 `finish_gradients` adds what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
 sets the finite flag and the clip factor, which the optimizer reads from the clock.
+
+A *part* of a step is one sub-step without what the host does for it: seed, tick and rates reach it through the clock,
+the real batch, z and the penalty's draws as its arguments, and what it finds out stays on the backend. So a GPU may
+record it once and replay it (`run`; backends/cuda/graph.py), and nobody waits for it before a number is wanted.
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from minigan import rng
-from minigan.backends.clock import BAD
+from minigan.backends.clock import BAD, HOST_WORDS
+from minigan.backends.eager import Eager
 from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.losses import called, make_loss
@@ -53,8 +58,11 @@ class GAN:
         self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
         self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
         self.optimizers = {"d": self.opt_d, "g": self.opt_g}
+        self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        self.own_ops, self.own_run = ops, self._runner(ops)
+        self.run: Any = self.own_run
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
             raise ConfigError(
                 "train.share_fake is set, but G has dropout, whose mask changes with each step; leave one of them out"
@@ -67,31 +75,65 @@ class GAN:
         """How many real batches one step takes."""
         return self.config.train.n_critic
 
+    @property
+    def parts_per_step(self) -> int:
+        """How many sub-steps one step has: D's, and G's after them."""
+        return self.config.train.n_critic + 1
+
     def step(self, batches: Sequence[Array], step: int) -> Record:
-        """n_critic D steps and one G step; `step` counts from 0. Returns what a log line shows, as 0-d arrays."""
+        """n_critic D steps and one G step; `step` counts from 0. Returns what a log line shows, as 0-d arrays.
+
+        `batches` (N, *shape) are the host's. Stops at the first sub-step that is not finite, unless `late`: then the
+        rest runs too, without touching a weight, and whoever reads a number asks `bad` before.
+        """
         record: Record = {}
         for sub in range(len(batches) + 1):
             record |= self._sub_step(batches, step, sub)
-            if self.bad():
+            if not self.late and self.bad():
                 self.failed = sub
                 break
         return record
 
-    def _sub_step(self, batches: Sequence[Array], step: int, sub: int, update: bool = True) -> Record:
+    def _sub_step(self, batches: Sequence[Array], step: int, sub: int) -> Record:
         """D's step on batch number `sub`; G's after the last."""
-        tick = self._tick(step, sub)
-        if sub == len(batches):
-            z = None if self.made else self._z("z/g", tick, len(batches[-1]))
-            return self.g_step(z, update, self.made)
-        z = self._z("z/d", tick, len(batches[sub]))
-        shared = self.config.train.share_fake and sub + 1 == len(batches)
-        self.made = self.G.forward(z) if shared else None
-        return self.d_step(batches[sub], z, update, self.made)
+        record = self._part(batches, step, sub, update=True)
+        (self.opt_g if sub == len(batches) else self.opt_d).count += 1
+        return record
 
-    def d_step(self, x_real: Array, z: Array, update: bool = True, made: Any = None) -> Record:
+    def _part(self, batches: Sequence[Array], step: int, sub: int, update: bool) -> Record:
+        """What the host does for a sub-step: tick, rates, z. The rest is d_step or g_step, by way of `run`."""
+        tick = step * self.parts_per_step + sub
+        words = self.clock.words(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
+        if sub == len(batches):
+            z = [] if self.made else [self._z("z/g", tick, len(batches[-1]))]
+            return self.run("g", partial(self._g_part, update), words, z, self.made)
+        shared = self.config.train.share_fake and sub + 1 == len(batches)
+        drawn = self._penalty_draws(batches[sub].shape)
+        inputs = [batches[sub], self._z("z/d", tick, len(batches[sub])), *(drawn or ())]
+        part = partial(self._d_part, update, shared, drawn is not None)
+        record, self.made = self.run(("d", shared, drawn is not None), part, words, inputs)
+        return record
+
+    def _d_part(
+        self, update: bool, shared: bool, penalised: bool, left: None, x_real: Array, z: Array, *drawn: Array
+    ) -> tuple[Record, Any]:
+        made = self.G.forward(z) if shared else None
+        record = self.d_step(x_real, z, update, made, drawn if penalised else None)
+        self._count_bad()
+        return record, made
+
+    def _g_part(self, update: bool, made: Any, z: Array | None = None) -> Record:
+        record = self.g_step(z, update, made)
+        self._count_bad()
+        return record
+
+    def d_step(
+        self, x_real: Array, z: Array, update: bool = True, made: Any = None, drawn: Sequence[Array] | None = None
+    ) -> Record:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
 
-        `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake).
+        `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake). `drawn` is what
+        the penalty's points are made with; None: this update has no penalty.
         """
         G, D, ops = self.G, self.D, self.D.ops
         x_fake, _ = made or G.forward(z, mode="frozen")
@@ -102,7 +144,7 @@ class GAN:
         D.zero_grad()
         D.backward(dreal, ctx_real, need_dx=False)
         D.backward(dfake, ctx_fake, need_dx=False)
-        penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake))
+        penalty = self._penalty((x_real, ctx_real), (x_fake, ctx_fake), drawn)
         D.finish_gradients()
         norm2 = self.opt_d.guard(ops, loss, self.clock.array)
         if update:
@@ -136,28 +178,44 @@ class GAN:
                     ops.ema_update(ema.state, G.state, self.clock.array)
         return {"loss_g": loss, "grad_norm2_g": norm2}
 
-    def _penalty(self, real: Batch, fake: Batch) -> Record:
-        """Adds the penalty's gradient to D's where this update of D has one; what the log says of it."""
+    def _penalty(self, real: Batch, fake: Batch, drawn: Sequence[Array] | None) -> Record:
+        """Adds the penalty's gradient to D's, and gives what the log says of it."""
+        if self.penalty is None or drawn is None:
+            return {}
+        penalty, norm = self.penalty.add(real, fake, drawn)
+        return {"penalty": penalty, "critic_grad_norm": norm}
+
+    def _penalty_draws(self, shape: Shape) -> list[Array] | None:
+        """What the host draws for the penalty of D's coming update on x of `shape`; None where that has none."""
         update = self.opt_d.count + 1
         if self.penalty is None or not self.penalty.due(update):
-            return {}
-        penalty, norm = self.penalty.add(real, fake, update)
-        return {"penalty": penalty, "critic_grad_norm": norm}
+            return None
+        return self.penalty.draw(update, shape, self.dtype)
 
     def bad(self) -> bool:
         """Whether a loss or gradient was not finite (the weights were not touched since)."""
         return bool(self.ops.to_numpy(self.clock.array)[BAD] != 0)
 
+    def failed_step(self, step: int) -> int:
+        """The step whose sub-step was the first that was not finite, when `bad` says so after `step`."""
+        if self.late:
+            since = int(self.ops.to_numpy(self.clock.bad_parts)[0])  # the one that failed included
+            step, self.failed = divmod((step + 1) * self.parts_per_step - since, self.parts_per_step)
+        return step
+
     def use(self, ops: Any) -> None:
-        """Runs on `ops` from now on: a backend, or a proxy around it."""
+        """Runs on `ops` from now on: a backend, or a proxy around it, which sees every call: nothing is replayed."""
         self.ops = ops
+        self.run = self.own_run if ops is self.own_ops else Eager(ops, self.clock.array[:HOST_WORDS])
         for net in self.nets.values():
             net.use(ops)
 
     def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
         """The sub-step that failed again on `ops` (a proxy that looks for NaN), without updating any weight."""
         self.use(ops)
-        self._sub_step(batches, step, self.failed, update=False)
+        if self.config.train.share_fake and self.failed == len(batches):  # G's batch is made in D's part
+            self._part(batches, step, self.failed - 1, update=False)
+        self._part(batches, step, self.failed, update=False)
 
     def samples(self, z: Array, weights: str) -> Array:
         """z (N, Z) host -> (N, *shape) host, of net "ema" or "g": batches of DRAW, padded, with running statistics."""
@@ -190,10 +248,15 @@ class GAN:
         for name, o in self.optimizers.items():
             o.count = counters[name]
 
-    def _tick(self, step: int, sub: int) -> int:
-        tick = step * (self.config.train.n_critic + 1) + sub
-        self.clock.set(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
-        return tick
+    def _runner(self, ops: Any) -> Any:
+        """How parts run on the backend itself: recorded and replayed where it can, else called."""
+        clock = self.clock.array[:HOST_WORDS]
+        return ops.graphs(clock) if self.config.train.graph and hasattr(ops, "graphs") else Eager(ops, clock)
+
+    def _count_bad(self) -> None:
+        """How many parts have run since a number was not finite, for whoever reads that late."""
+        if self.late:
+            self.ops.add_scaled(1.0, self.clock.array[BAD:], self.clock.bad_parts)
 
     def _ema_decay(self) -> float:
         """min(train.ema, (1 + t) / (10 + t)) after t updates of G, so that initial values are soon forgotten."""
@@ -202,8 +265,7 @@ class GAN:
 
     def _z(self, stream: str, tick: int, n: int) -> Array:
         model = self.config.model
-        z = rng.draw_z(self.config.train.seed, stream, tick, n, model.z, model.noise)
-        return self.ops.asarray(z.astype(self.dtype))
+        return rng.draw_z(self.config.train.seed, stream, tick, n, model.z, model.noise).astype(self.dtype)
 
     def _verdict(self, logits: Array) -> Array:
         """The mean of D's output: of its sigmoid where the loss reads it as a probability, else as it is."""

@@ -57,10 +57,9 @@ class Recorder:
 def recorded(task: GAN) -> Iterator[list[Call]]:
     """The convolutions that the task's nets run inside, in order."""
     calls: list[Call] = []
-    for net in task.nets.values():
-        net.use(Recorder(task.ops, calls.append))
+    ops = task.ops
+    task.use(Recorder(ops, calls.append))
     try:
         yield calls
     finally:
-        for net in task.nets.values():
-            net.use(task.ops)
+        task.use(ops)

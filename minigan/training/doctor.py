@@ -26,8 +26,9 @@ def report() -> Iterator[tuple[str, str]]:
         except BackendError as e:
             yield name, str(e)
         else:
-            isa = getattr(module, "ISA", None)
-            yield from (("plan", line) for line in (plan.explain(isa) if isa else ()))
+            yield from ((name, line) for line in (module.describe() if hasattr(module, "describe") else ()))
+            if hasattr(module, "ISA"):
+                yield from (("plan", line) for line in getattr(module, "explain", plan.explain)(module.ISA))
     yield "auto", backends.choose()[1]
     for row in describe():
         yield "data", f"{row.name}: {row.where or f'not here; minigan data fetch {row.name}'}"

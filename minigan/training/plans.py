@@ -93,9 +93,10 @@ def unmatched(config: Config) -> bool:
 def check_forced(ops: Any, nets: Iterable[Net]) -> None:
     """Raises BackendError when MINIGAN_PLAN forces an implementation that cannot serve a layer of the nets."""
     convolutions = (a for net in nets for a in net.layers if isinstance(a, Conv2d | ConvTranspose2d))
+    require = getattr(ops, "require", plan.require)
     for layer in convolutions if hasattr(ops, "chosen") else ():
-        for op, name in plan.FORCED.items():
-            plan.require(name, op, layer.params["w"].shape, layer.stride, f"for {layer.name}, MINIGAN_PLAN")
+        for op in plan.OPS.keys() & plan.FORCED.keys():
+            require(plan.FORCED[op], op, layer.params["w"].shape, layer.stride, f"for {layer.name}, MINIGAN_PLAN")
 
 
 def _follow(ops: Any, given: Plan, recorded: bool) -> tuple[Any, str]:

@@ -31,14 +31,15 @@ def preview(config: Config, resume: bool = False) -> Preview:
     tracemalloc.start()
     parts = prepare(config, resume)
     c, task = parts.config, parts.task
-    weights = sum(np.asarray(a).nbytes for a in task.tensors().values())
-    batches = [parts.ops.asarray(parts.batches.at(k)[0].astype(c.train.dtype)) for k in range(task.batches_per_step)]
+    weights = sum(a.nbytes for a in task.tensors().values())
+    batches = [parts.batches.at(k)[0].astype(c.train.dtype) for k in range(task.batches_per_step)]
     task.step(batches, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     count, began = 0, time.perf_counter()
     while count < 3 or time.perf_counter() - began < _TRIAL_S:
         task.step(batches, count + 1)
+        parts.ops.synchronize()
         count += 1
     step_s = (time.perf_counter() - began) / count
     served = _served(task, batches)
@@ -59,7 +60,7 @@ def preview(config: Config, resume: bool = False) -> Preview:
             f"G {task.G.parameters:,} parameters, D {task.D.parameters:,}",
             f"{parts.backend_note}",
             f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
-            f"{peak / _MIB:.1f} MiB at the peak of one step, data included (measured)",
+            f"{peak / _MIB:.1f} MiB {'of the host ' * task.late}at the peak of one step, data included (measured)",
             f"time: {total:,} steps of batch {c.train.batch_size} ({epochs:.4g} epochs), "
             f"{1000 * step_s:.1f} ms each (measured over {count} steps): about {_duration(total * step_s)}",
             "nothing was written",

@@ -24,8 +24,9 @@ from minigan.errors import CheckpointError, ConfigError
 from minigan.tasks.gan import GAN
 from minigan.training import checkpoint, environment, pictures
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
+from minigan.training.cautions import cautions
 from minigan.training.log import RunLog
-from minigan.training.plans import check_forced, open_backend, unmatched
+from minigan.training.plans import check_forced, open_backend
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
 
@@ -186,6 +187,8 @@ class Trainer:
                         break
                     if self._enough(step):
                         break
+                if self.task.late and step > self.first:
+                    self._stop_if_bad(step - 1)
                 self._save(step)
                 self._plot()
                 if done:
@@ -199,21 +202,24 @@ class Trainer:
 
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
-        batches = [self.parts.ops.asarray(next(stream)[0].astype(c.dtype)) for _ in range(self.task.batches_per_step)]
+        batches = [next(stream)[0].astype(c.dtype) for _ in range(self.task.batches_per_step)]
         try:
             with self.verification.of(step):
                 record = self.task.step(batches, step)
         except Breach as e:
             raise Breach(f"stopped at step {step + 1}: {e}; nothing of this step was kept; {self._kept()}") from e
-        if self.task.bad():
-            self._stop_on_nan(batches, step)
-        if (step + 1) % c.log_every == 0:
-            self._log(step + 1, record)
         before, after = self._epochs(step), self._epochs(step + 1)
-        if after > before and after % c.grid_every == 0:
+        log = (step + 1) % c.log_every == 0
+        grid = after > before and after % c.grid_every == 0
+        save = (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps
+        if log or grid or save or not self.task.late:
+            self._stop_if_bad(step)
+        if log:
+            self._log(step + 1, record)
+        if grid:
             self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
-        if (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps:
+        if save:
             self._save(step + 1)
 
     def _epochs(self, step: int) -> int:
@@ -309,7 +315,13 @@ class Trainer:
         z = rng.draw_z(c.train.seed, "sample", 0, POINTS if self.points else FINAL_IMAGES, c.model.z, c.model.noise)
         self._draw(z, self.out / "samples.png")
 
-    def _stop_on_nan(self, batches: list[Any], step: int) -> None:
+    def _stop_if_bad(self, step: int) -> None:
+        """Raises NotFinite when a number of `step`, or of one before it that was not looked at, was not finite."""
+        if not self.task.bad():
+            return
+        step = self.task.failed_step(step)
+        c, n = self.config.train, self.task.batches_per_step
+        batches = [self.parts.batches.at(step * n + k)[0].astype(c.dtype) for k in range(n)]
         try:
             self.task.replay(batches, step, Finite(self.parts.ops))
             where = "it did not come again when the step was repeated"
@@ -367,24 +379,6 @@ class Trainer:
             checkpoint.clean(folder)
         checkpoint.clean(self.out)
         self.log = RunLog(self.out, self.first)
-
-
-def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
-    """What a user may not expect of a configuration that is allowed."""
-    for name, o in (("g", config.g), ("d", config.d)):
-        if o.schedule in ("linear", "cosine") and o.horizon < total and o.floor == 0:
-            yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
-    if total < config.train.log_every:
-        yield f"no log line and no loss plot: train.log_every is {config.train.log_every}, the run {total} steps"
-    if config.penalty.name != "none" and config.train.log_every * config.train.n_critic % config.penalty.every:
-        yield (
-            f"penalty and critic_grad_norm stand in the log lines whose step had them: train.log_every "
-            f"{config.train.log_every} is no multiple of penalty.every {config.penalty.every}"
-        )
-    if unmatched(config):
-        yield f"no row of the plan is for batches of {config.train.batch_size}, so the built-in one serves the steps"
-    if not task.loss.probability:
-        yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
 
 
 def drawn_from(config: Config) -> str:

@@ -12,7 +12,11 @@ from minigan.backends import checks, oracle
 from minigan.errors import ShapeError
 from minigan.models.shapes import Act
 
-OPS = BACKENDS[ISAS[0]]
+
+@pytest.fixture(scope="module", params=["cpp", "cuda"])
+def ops(request: pytest.FixtureRequest) -> Any:
+    """A backend with arrays of one type and layout; CUDA's is simulated, so that its arrays are on the host, too."""
+    return BACKENDS[ISAS[0]] if request.param == "cpp" else request.getfixturevalue("simulated")
 
 
 def _strided(a: np.ndarray) -> np.ndarray:
@@ -45,16 +49,16 @@ def _bytes(args: tuple[Any, ...]) -> list[bytes]:
     return [a.tobytes() for a in args if isinstance(a, np.ndarray)]
 
 
-def _refused(row: Row, args: tuple[Any, ...], words: str, place: str) -> None:
+def _refused(ops: Any, row: Row, args: tuple[Any, ...], words: str, place: str) -> None:
     before = _bytes(args)
     with pytest.raises(ShapeError) as raised:
-        getattr(OPS, row.op)(*args)
+        getattr(ops, row.op)(*args)
     assert words in str(raised.value), f"{place}: {raised.value}"
     assert _bytes(args) == before, f"{place}: written although refused"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_arrays_of_the_wrong_kind_are_refused(row: Row) -> None:
+def test_arrays_of_the_wrong_kind_are_refused(ops: Any, row: Row) -> None:
     check = getattr(checks, row.op)
     parameters, optional = inspect.signature(check).parameters, {w.replace("!", "") for w in check.arrays.values()}
     for at in _positions(row):
@@ -65,21 +69,21 @@ def test_arrays_of_the_wrong_kind_are_refused(row: Row) -> None:
             if name == "none" and f"{list(parameters)[at]}?" in optional:
                 continue
             args[at] = spoil(args[at])
-            _refused(row, tuple(args), words, f"{row.name}, argument {at}, {name}")
+            _refused(ops, row, tuple(args), words, f"{row.name}, argument {at}, {name}")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
-def test_read_only_outputs_are_refused(row: Row) -> None:
+def test_read_only_outputs_are_refused(ops: Any, row: Row) -> None:
     for at in row.writes:
         args = row.args(1, np.float32, True)
         if args[at] is None:
             continue
         args[at].flags.writeable = False
-        _refused(row, args, "is read-only", f"{row.name}, argument {at}")
+        _refused(ops, row, args, "is read-only", f"{row.name}, argument {at}")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
-def test_an_output_that_shares_memory_with_an_argument_is_refused_on_every_backend(row: Row) -> None:
+def test_an_output_that_shares_memory_with_an_argument_is_refused_on_every_backend(ops: Any, row: Row) -> None:
     """By one element is enough: the kernel would read what it has just written."""
     for out in row.writes:
         for other, b in enumerate(row.args(1, np.float32, True)):
@@ -92,13 +96,13 @@ def test_an_output_that_shares_memory_with_an_argument_is_refused_on_every_backe
                 args[at] = memory[start : start + values.size].view(values.dtype).reshape(values.shape)
                 args[at][...] = values
             place = f"{row.name}, argument {out} over {other}"
-            _refused(row, tuple(args), "shares memory with", place)
+            _refused(ops, row, tuple(args), "shares memory with", place)
             with pytest.raises(ShapeError, match="shares memory with"):
                 getattr(oracle, row.op)(*args)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
-def test_an_output_may_lie_beside_an_argument(row: Row) -> None:
+def test_an_output_may_lie_beside_an_argument(ops: Any, row: Row) -> None:
     """As in a slab."""
     args = list(row.args(1, np.float32, True))
     arrays = [i for i, a in enumerate(args) if isinstance(a, np.ndarray)]
@@ -109,11 +113,11 @@ def test_an_output_may_lie_beside_an_argument(row: Row) -> None:
         args[i] = memory[start:end].view(a.dtype).reshape(a.shape)
         args[i][...] = a
         start = end
-    getattr(OPS, row.op)(*args)
+    getattr(ops, row.op)(*args)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_wrong_shapes_are_refused_in_the_oracles_words(row: Row) -> None:
+def test_wrong_shapes_are_refused_in_the_oracles_words(ops: Any, row: Row) -> None:
     seen = 0
     for at in _positions(row):
         for axis in range(row.args(1, np.float32, True)[at].ndim):
@@ -123,28 +127,28 @@ def test_wrong_shapes_are_refused_in_the_oracles_words(row: Row) -> None:
                 try:
                     getattr(oracle, row.op)(*(a.copy() if isinstance(a, np.ndarray) else a for a in args))
                 except ShapeError as e:
-                    _refused(row, tuple(args), str(e), f"{row.name}, argument {at}, axis {axis}")
+                    _refused(ops, row, tuple(args), str(e), f"{row.name}, argument {at}, axis {axis}")
                     seen += 1
                 else:
-                    getattr(OPS, row.op)(*args)
+                    getattr(ops, row.op)(*args)
     free = {"activation", "scale", "clip", "mean", "sum_squares", "row_sum_squares", "upsample2x", "avgpool2x_backward",
             "pad", "split", "pad_backward", "logit_loss", "norm_loss", "concat", "embedding"}  # fmt: skip
     assert seen or row.op in free, f"{row.name}: no wrong shape was refused"
 
 
-def test_words_that_no_kernel_knows_are_refused_as_by_the_oracle() -> None:
+def test_words_that_no_kernel_knows_are_refused_as_by_the_oracle(ops: Any) -> None:
     x = np.ones((2, 3), np.float32)
-    for ops in (OPS, oracle):
+    for backend in (ops, oracle):
         with pytest.raises(ShapeError, match="activation 'gelu' is unknown; known: relu"):
-            ops.activation(x, Act("gelu"))
+            backend.activation(x, Act("gelu"))
         with pytest.raises(ShapeError, match="loss kind 'nope' is unknown; known: bce"):
-            ops.logit_loss(x, "nope", 1.0)
+            backend.logit_loss(x, "nope", 1.0)
         with pytest.raises(ShapeError, match=r"labels lie in \[0, 3\], expected \[0, 2\]"):
-            ops.softmax_cross_entropy(x, np.array([0, 3], np.int32))
+            backend.softmax_cross_entropy(x, np.array([0, 3], np.int32))
         with pytest.raises(ShapeError, match=r"index lies in \[-2, 0\], expected \[-1, 0\]"):
-            ops.gather_pixels(np.ones((1, 1, 1, 2), np.float32), np.array([[-2, 0]], np.int32))
+            backend.gather_pixels(np.ones((1, 1, 1, 2), np.float32), np.array([[-2, 0]], np.int32))
         with pytest.raises(ShapeError, match="slot 4 is not in the clock"):
-            ops.clip_scale(np.array(1, np.float32), 1.0, np.zeros(22, np.float32), 4)
+            backend.clip_scale(np.array(1, np.float32), 1.0, np.zeros(22, np.float32), 4)
 
 
 LARGE = {
@@ -163,15 +167,15 @@ def _zeros(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("op", LARGE)
-def test_a_result_of_more_elements_than_an_int_counts_is_refused(op: str) -> None:
+def test_a_result_of_more_elements_than_an_int_counts_is_refused(ops: Any, op: str) -> None:
     with pytest.raises(ShapeError, match=r"the result would have shape \(.*expected fewer than 2147483648 elements"):
-        getattr(OPS, op)(*LARGE[op]())
+        getattr(ops, op)(*LARGE[op]())
 
 
-def test_an_argument_of_more_elements_than_an_int_counts_is_refused(tmp_path: Any) -> None:
+def test_an_argument_of_more_elements_than_an_int_counts_is_refused(ops: Any, tmp_path: Any) -> None:
     x = np.memmap(tmp_path / "hole", np.float32, "w+", shape=(2**31,))  # a file of one hole
     with pytest.raises(ShapeError, match="x has 2147483648 elements, expected at most 2147483647"):
-        OPS.scale(x, 2.0)
+        ops.scale(x, 2.0)
 
 
 def test_every_op_has_a_rule() -> None:

@@ -74,7 +74,7 @@ from minigan.backends.checks.ops import (
     softmax_cross_entropy,
     sum_squares,
 )
-from minigan.backends.checks.rules import explain
+from minigan.backends.checks.rules import explain, require
 
 __all__ = [
     "LOSS_KINDS",
@@ -133,6 +133,7 @@ __all__ = [
     "norm_loss",
     "pad",
     "pad_backward",
+    "require",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -44,13 +44,19 @@ def rule(arrays: str) -> Callable[[Any], Any]:
 
 
 def explain(check: Any, args: tuple[Any, ...]) -> NoReturn:
-    """Raises the ShapeError that says why a compiled backend refused `args`: layout first, then `check`."""
+    """Raises the ShapeError that says why a compiled backend refused `args`."""
+    require(check, args)
+    raise ShapeError(f"the backend refused what the rules of {check.__name__} allow; please report this")
+
+
+def require(check: Any, args: tuple[Any, ...], kind: type = np.ndarray) -> None:
+    """Raises a ShapeError unless `args` are what a compiled backend whose arrays are of type `kind` takes: layout
+    first, then `check`."""
     for name, value in zip(inspect.signature(check).parameters, args, strict=False):
         word = check.arrays.get(name)
         if word and not (value is None and "?" in word):
-            _layout(name, value, np.dtype(np.int32 if "#" in word else np.float32), "!" in word)
+            _layout(name, value, np.dtype(np.int32 if "#" in word else np.float32), "!" in word, kind)
     check(*args)
-    raise ShapeError(f"the backend refused what the rules of {check.__name__} allow; please report this")
 
 
 def _array(name: str, a: Any, may_be_none: bool) -> None:
@@ -61,10 +67,18 @@ def _array(name: str, a: Any, may_be_none: bool) -> None:
 def _apart(arrays: dict[str, Any], written: list[str]) -> None:
     for out in written:
         for name, a in arrays.items():
-            if name != out and a is not None and arrays[out] is not None and np.shares_memory(arrays[out], a):
+            if name != out and a is not None and arrays[out] is not None and _overlap(arrays[out], a):
                 raise ShapeError(
                     f"{out} shares memory with {name}, but is updated in place while that is read; give a copy of one"
                 )
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    """Whether two arrays share memory; on a device, where both are contiguous, by their addresses."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.shares_memory(a, b)
+    first, second = (x.__cuda_array_interface__["data"][0] for x in (a, b))
+    return first < second + b.nbytes and second < first + a.nbytes
 
 
 def _real(name: str, value: Any) -> None:
@@ -123,8 +137,10 @@ SCALARS: dict[Any, Callable[[str, Any], None]] = {
 }
 
 
-def _layout(name: str, a: Any, dtype: Any, written: bool) -> None:
-    if not isinstance(a, np.ndarray):
+def _layout(name: str, a: Any, dtype: Any, written: bool, kind: Any) -> None:
+    if isinstance(a, np.ndarray) and not issubclass(np.ndarray, kind):
+        raise ShapeError(f"{name} is an array on the host, expected one of the device; make it with asarray")
+    if not isinstance(a, kind):
         raise ShapeError(f"{name} is of type {type(a).__name__}, expected an array; make one with asarray")
     if a.dtype != dtype:
         raise ShapeError(
@@ -137,6 +153,8 @@ def _layout(name: str, a: Any, dtype: Any, written: bool) -> None:
         raise ShapeError(
             f"{name} of shape {a.shape} is not C-contiguous; make a contiguous copy with numpy.ascontiguousarray"
         )
+    if kind is not np.ndarray:  # device memory is aligned and writeable
+        return
     if not a.flags.aligned:
         raise ShapeError(f"{name} starts at an address that is no multiple of {dtype.itemsize}; give a copy of it")
     if written and not a.flags.writeable:
@@ -157,7 +175,9 @@ def two(first: str, a: Array, second: str, b: Array) -> None:
 
 
 def in_range(name: str, values: Array, low: int, high: int) -> None:
-    """Whole numbers from `low` to `high`."""
+    """Whole numbers from `low` to `high`. On a device they are not looked at, which would wait: kernels answer NaN."""
+    if not isinstance(values, np.ndarray):
+        return
     if values.min() < low or values.max() > high:
         lies = "lie" if name == "labels" else "lies"
         raise ShapeError(f"{name} {lies} in [{values.min()}, {values.max()}], expected [{low}, {high}]")

@@ -39,7 +39,7 @@ def zeros(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
 
 
 def copyto(p: Array, host: Any) -> None:
-    """Overwrites `p` with the host's values."""
+    """Overwrites `p` with the host's values, or all of it with one number."""
     np.copyto(p, host)
 
 

@@ -1,0 +1,44 @@
+"""Steps of tiny GANs on the simulated CUDA backend: near the oracle's, and the same bits recorded and called."""
+
+from typing import Any
+
+import gan_steps
+import numpy as np
+import pytest
+from gan_steps import DCGAN, KINDS, TINY, assert_graph_is_eager, batches, make, run
+
+from minigan.backends import oracle
+from minigan.backends.proxies import Finite, NotFinite
+
+SHAPE = (4, 4, 1)
+KEPT = ("every state", "shared batch, one D step")  # all graphs there are; the others differ in ops alone
+
+
+@pytest.mark.parametrize("kind", [k if k in KEPT else pytest.param(k, marks=pytest.mark.slow) for k in KINDS])
+def test_a_recorded_step_has_the_bits_of_a_called_one(kind: str, simulated: Any) -> None:
+    assert_graph_is_eager(simulated, [*DCGAN, *TINY, *KINDS[kind]], 3, shape=SHAPE)
+
+
+@pytest.mark.parametrize("kind", ["one D step", "mlp"])
+def test_three_steps_of_sgd_are_the_oracles(kind: str, simulated: Any) -> None:
+    assert gan_steps.sgd_distance(simulated, oracle, [*DCGAN, *TINY, *KINDS[kind]], shape=SHAPE) <= 1e-5
+
+
+def test_three_steps_of_adam_are_near_the_oracles(simulated: Any) -> None:
+    assert gan_steps.adam_distance(simulated, oracle, [*DCGAN, *TINY], shape=SHAPE) <= 1e-3
+
+
+def test_a_number_that_is_not_finite_is_found_late_and_named(simulated: Any) -> None:
+    task = make(simulated, [*DCGAN, *TINY, "train.n_critic=1"], SHAPE)
+    run(task, 2)
+    bad = batches(task, 2)
+    bad[0][1, 2, 2, 0] = np.nan
+    before = gan_steps.bits(task)
+    with np.errstate(all="ignore"):
+        task.step(bad, 2)
+        run(task, 1, 3)
+    assert task.bad() and task.failed_step(3) == 2 and task.failed == 0
+    with pytest.raises(NotFinite, match=r"^d\.0, forward: conv2d, input 0 is not finite$"):
+        task.replay(bad, 2, Finite(simulated))
+    after = gan_steps.bits(task)
+    assert [name for name in before if before[name] != after[name] and not name.endswith((".mean", ".var"))] == []
