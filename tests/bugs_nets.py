@@ -672,7 +672,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "what an op writes is not looked at",
-            'bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]',
+            'bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]',
             "bad += []",
             ("wiring: replay_names_the_backward_pass_and_what_it_wrote",),
         ),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_second import bound, gan, numbers
 
-from minigan import config, rng
+from minigan import config
 from minigan.models.layers import (
     AvgPool2x,
     Conv2d,
@@ -109,8 +109,10 @@ def test_a_penalty_is_that_of_differentiating_twice(name: str, kind: str) -> Non
     net, words = KINDS[kind](), config.Penalty(name, weight=3.0)
     real, fake = ((x, net.forward(x)[1]) for x in (numbers(6, *net.in_shape, seed=s) for s in (1, 2)))
     net.dp[...] = 0.0
-    value, _ = Penalty(words, net, seed=0).add(real, fake, update=1)
-    x, _ = PENALTIES[name].points(words, net, real, fake, rng.host(0, "penalty", 1))
+    penalty = Penalty(words, net, seed=0)
+    drawn = penalty.draw(1, real[0].shape, np.float64)
+    value, _ = penalty.add(real, fake, drawn)
+    x, _ = penalty.row.points(words, net, real, fake, *drawn)
     expected, grads = _by_torch(net, name, x, 3.0)
     assert float(value) == pytest.approx(expected, rel=1e-12)
     size = np.sqrt(sum((a**2).sum() for a in grads.values()))
