@@ -51,11 +51,11 @@ class Optimizer:
                 getattr(ops, self.rule.op)(net.p[part], net.dp[part], *kept, clock, self.slot, *hyper, decay)
 
     def guard(self, ops: Any, loss: Array, clock: Array) -> Array:
-        """The gradient's squared norm over all that is learned, 0-d, unclipped; sets `clock`'s finite flag and clip."""
+        """The gradient's squared norm over all nets, 0-d, unclipped; sets finite flag and clip factor in `clock`."""
         self.nets[0].announce("update")
-        norm2, *others = (ops.sum_squares(net.dp[net.layout.learned]) for net in self.nets)
-        for other in others:
-            norm2 = ops.axpby(1.0, norm2, 1.0, other)
+        norm2 = ops.sum_squares(self.nets[0].dp)
+        for net in self.nets[1:]:
+            norm2 = ops.axpby(1.0, norm2, 1.0, ops.sum_squares(net.dp))
         ops.finite_flag(loss, clock)
         ops.finite_flag(norm2, clock)
         ops.clip_scale(norm2, self.config.clip_norm or float("inf"), clock, self.slot)

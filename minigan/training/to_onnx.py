@@ -1,9 +1,9 @@
 """A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives.
 
-ONNX puts channels first, so images are turned where they first meet a layer that cares, and back at the end. A batchnorm
+ONNX puts channels first, so images are turned where they first meet a layer that cares, and back at the end. Batchnorm
 runs on its running statistics, y = s x + t with s = gamma / sqrt(var + eps), t = beta - mean s: where it follows a
-convolution or dense layer without an activation between them, s goes into that layer's weights and t into its bias;
-elsewhere it stays as one product and one sum. Source: onnx.ai/onnx/operators, opset 22.
+convolution or dense layer without an activation between them, s goes into that layer's weights and s and t into its
+bias; elsewhere it stays as one product and one sum. Source: onnx.ai/onnx/operators, opset 22.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,6 @@ from minigan.models.layers import (
     ConvTranspose2d,
     Dropout,
     InstanceNorm,
-    Layer,
     Linear,
     Reshape,
     Upsample2x,
