@@ -74,7 +74,8 @@ class Loss:
     """What both networks minimise."""
 
     name: str = key(
-        "non-saturating", "minimax, non-saturating, least-squares, hinge, wasserstein, or your module:function"
+        "non-saturating",
+        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
 
@@ -86,10 +87,10 @@ class Penalty:
     name: str = key(
         "none",
         "none; wgan-gp: (||g|| - 1)^2 between real and generated samples; dragan: the same around real ones; "
-        "r1, r2: ||g||^2 / 2 at real, at generated ones",
-        choices=("none", "wgan-gp", "dragan", "r1", "r2"),
+        "r1, r2, r1+r2: ||g||^2 / 2 at real, at generated ones, at both",
+        choices=("none", "wgan-gp", "dragan", "r1", "r2", "r1+r2"),
     )
-    weight: float = key(10.0, "what it is multiplied by: lambda of wgan-gp and dragan, gamma of r1 and r2", 0.0)
+    weight: float = key(10.0, "what it is multiplied by: lambda of wgan-gp and dragan, gamma of r1, r2, r1+r2", 0.0)
     every: int = key(1, "lazy: only at every so many of D's updates, and as many times as strong there", 1)
     noise: float = key(0.5, "dragan: standard deviation of the noise around real samples, in the data's units", 0.0)
 

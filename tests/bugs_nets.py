@@ -73,8 +73,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "ConvTranspose2d's gradient swaps the paddings",
-            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding)",
-            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding[::-1])",
+            "self.ops.conv2d_wgrad(x, image, self.dw, None, self.stride, self.padding)",
+            "self.ops.conv2d_wgrad(x, image, self.dw, None, self.stride, self.padding[::-1])",
             (
                 "gradcheck: ConvTranspose2d.pairs",
                 "layers: shapes[transposed pairs]",
@@ -350,6 +350,18 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
+            "G's real pass drops like its fake one",
+            'D.forward(x_real, mode="frozen", call=1)',
+            'D.forward(x_real, mode="frozen")',
+            ("gradcheck: step.relativistic.g", "wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step"),
+        ),
+        (
+            "G's loss on pairs reads the step's first real batch",
+            "x_real = batches[-1:] if self.pairs else []",
+            "x_real = batches[:1] if self.pairs else []",
+            ("wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step",),
+        ),
+        (
             "the fake pass drops like the real one",
             "D.forward(x_fake, call=1)",
             "D.forward(x_fake, call=0)",
@@ -450,7 +462,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the G step minimises D's view",
-            "loss, dfake = self.loss.generator(ops, fake)",
+            "loss, dfake = self.loss.generator(ops, fake, *against)",
             "loss, dfake = self.loss.generator(ops, fake); dfake = -dfake",
             (
                 "gradcheck: step.minimax.g",
@@ -579,6 +591,18 @@ BUGS: dict[str, list[Row]] = {
                 "wiring: loss_values_and_slopes_by_hand",
             ),
         ),
+        (
+            "the relativistic G wants the real sample on top",
+            "ops.logit_loss(ops.axpby(1.0, fake, -1.0, real), *self.generator_term)",
+            "ops.logit_loss(ops.axpby(1.0, real, -1.0, fake), *self.generator_term)",
+            ("gradcheck: step.relativistic.g", "wiring: a_pair_is_held_against_its_own_partner"),
+        ),
+        (
+            "the relativistic critic pushes both samples the same way",
+            "return loss, dreal, ops.scale(dreal, -1.0)",
+            "return loss, dreal, dreal",
+            ("gradcheck: step.relativistic.d", "wiring: a_pair_is_held_against_its_own_partner"),
+        ),
     ],
     "optim.py": [
         (
@@ -672,7 +696,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "what an op writes is not looked at",
-            'bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]',
+            'bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]',
             "bad += []",
             ("wiring: replay_names_the_backward_pass_and_what_it_wrote",),
         ),

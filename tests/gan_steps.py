@@ -1,5 +1,6 @@
-"""Steps of small GANs on a given backend, and how two of them are held against each other. Needs neither pytest nor what
-reads data and writes runs, so that it also serves where little is installed.
+"""Steps of small GANs on a given backend, and how two of them are held against each other.
+
+Needs neither pytest nor what reads data and writes runs, so that it also serves where little is installed.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "shared batch": ("train.share_fake=true",),
     "shared batch, one D step": ("train.share_fake=true", "train.n_critic=1"),
     "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
+    "on pairs": ("loss.name=relativistic", "penalty.name=r1+r2", "penalty.weight=0.1"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 

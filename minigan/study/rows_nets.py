@@ -166,7 +166,7 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
 
     def make(g: Numbers) -> Problem:
         preset, rate = "dcgan-mnist", 0.01
-        smoothing = 0.1 if LOSSES[loss].real.kind == "bce" else 0.0
+        smoothing = 0.1 if LOSSES[loss].smooths else 0.0
         regular = config.Optim(l2=rate)
         words = reduced(
             preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
@@ -188,7 +188,8 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
             x_fake, _ = G.forward(z.astype(dtype), "frozen")
             if player == "g":
                 fake, _ = D.forward(x_fake, "frozen")
-                return G.add_penalty(gan.loss.generator(ops, fake)[0])
+                against = [D.forward(x_real.astype(dtype), "frozen", call=1)[0]] if gan.pairs else []
+                return G.add_penalty(gan.loss.generator(ops, fake, *against)[0])
             real, _ = D.forward(x_real.astype(dtype), "frozen", call=0)
             fake, _ = D.forward(x_fake, "frozen", call=1)
             return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
@@ -199,7 +200,7 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
                 for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
                     ops.copyto(views[f"{name}.{key}"], value)
             if player == "g":
-                gan.g_step(z, update=False)
+                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None)
             else:
                 gan.d_step(x_real, z, update=False)
             views = gan.nets[player].layout.views(gan.nets[player].dp)

@@ -7,7 +7,8 @@ In both, "frozen" means: normalise with the batch's own statistics, but leave th
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
-With train.share_fake G learns from the batch that D has just learned from. A penalty on D's gradient by its input, if
+With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
+against D's last real one, which then runs through D as well, as call 1. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
 `finish_gradients` adds what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
 sets the finite flag and the clip factor, which the optimizer reads from the clock.
@@ -69,6 +70,7 @@ class GAN:
             )
         self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
+        self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
 
     @property
     def batches_per_step(self) -> int:
@@ -106,7 +108,8 @@ class GAN:
         words = self.clock.words(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
         if sub == len(batches):
             z = [] if self.made else [self._z("z/g", tick, len(batches[-1]))]
-            return self.run("g", partial(self._g_part, update), words, z, self.made)
+            x_real = batches[-1:] if self.pairs else []
+            return self.run("g", partial(self._g_part, update), words, [*z, *x_real], self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.drawn(batches[sub])
         inputs = [batches[sub], self._z("z/d", tick, len(batches[sub])), *drawn]
@@ -126,8 +129,9 @@ class GAN:
         self._count_bad()
         return record, made
 
-    def _g_part(self, update: bool, made: Any, z: Array | None = None) -> Record:
-        record = self.g_step(z, update, made)
+    def _g_part(self, update: bool, made: Any, *inputs: Array) -> Record:
+        z, x_real = None if made else inputs[0], inputs[-1] if self.pairs else None
+        record = self.g_step(z, update, made, x_real)
         self._count_bad()
         return record
 
@@ -162,12 +166,16 @@ class GAN:
             "grad_norm2_d": norm2,
         } | penalty
 
-    def g_step(self, z: Array | None, update: bool = True, made: Any = None) -> Record:
-        """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D."""
+    def g_step(self, z: Array | None, update: bool = True, made: Any = None, x_real: Array | None = None) -> Record:
+        """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D.
+
+        x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on.
+        """
         G, D, ops = self.G, self.D, self.G.ops
         x_fake, ctx_g = made or G.forward(z)
         fake, ctx_d = D.forward(x_fake, mode="frozen")
-        loss, dfake = self.loss.generator(ops, fake)
+        against = [D.forward(x_real, mode="frozen", call=1)[0]] if self.pairs else []
+        loss, dfake = self.loss.generator(ops, fake, *against)
         loss = G.add_penalty(loss)
         G.zero_grad()
         dx_fake = D.backward(dfake, ctx_d, need_dw=False)
