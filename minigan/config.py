@@ -62,6 +62,7 @@ class Model:
         "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not",
         choices=("none", "batch", "layer", "instance"),
     )
+    packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -350,6 +351,12 @@ def _resolve(config: Config) -> Config:
         raise ConfigError(
             f"penalty.name {penalty.name} takes D's gradient sample by sample, but batchnorm in D makes a sample's "
             "D(x) depend on its whole batch (arXiv:1704.00028, section 4); give model.norm_d layer"
+        )
+    size, packing = config.train.batch_size, config.model.packing
+    if size % packing:
+        raise ConfigError(
+            f"train.batch_size = {size} cannot be packed by model.packing = {packing}; give a multiple of {packing}, "
+            f"as {max(1, size // packing) * packing}"
         )
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")

@@ -350,9 +350,15 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
+            "the penalty draws for samples, not for packs",
+            "packed = (len(x_real) // self.packing, *self.D.in_shape)",
+            "packed = x_real.shape",
+            ("gradcheck: penalty.wgan-gp.mlp.packed",),
+        ),
+        (
             "G's real pass drops like its fake one",
-            'D.forward(x_real, mode="frozen", call=1)',
-            'D.forward(x_real, mode="frozen")',
+            'D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)',
+            'D.forward(pack(ops, x_real, self.packing), mode="frozen")',
             ("gradcheck: step.relativistic.g", "wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step"),
         ),
         (
@@ -450,8 +456,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "D's statistics move in the G step",
-            'fake, ctx_d = D.forward(x_fake, mode="frozen")',
-            "fake, ctx_d = D.forward(x_fake)",
+            'fake, ctx_d = D.forward(pack(ops, x_fake, self.packing), mode="frozen")',
+            "fake, ctx_d = D.forward(pack(ops, x_fake, self.packing))",
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (
@@ -543,6 +549,26 @@ BUGS: dict[str, list[Row]] = {
             "o.count = counters[name]",
             "o.count = 0",
             ("wiring: restore_puts_everything_back",),
+        ),
+    ],
+    "models/packing.py": [
+        (
+            "packs of one sample m times",
+            "return reduce(ops.concat, [part.reshape(n // m, *shape) for part in parts])",
+            "return reduce(ops.concat, [parts[0].reshape(n // m, *shape)] * m)",
+            ("gradcheck: step.packed2.mlp-mnist.d", "wiring: packs_are_joined_along_the_channels"),
+        ),
+        (
+            "packs are split at the pixels",
+            "    parts = _apart(ops, dy, m)\n",
+            "    parts = _apart(ops, dy.reshape(1, -1), m)\n",
+            ("gradcheck: step.packed2.dcgan-mnist.g", "wiring: packs_are_joined_along_the_channels"),
+        ),
+        (
+            "parts come back in the other order",
+            "return [*parts, x]",
+            "return [x, *parts]",
+            ("gradcheck: step.packed3.mlp-mnist.g", "wiring: packs_are_joined_along_the_channels"),
         ),
     ],
     "losses.py": [

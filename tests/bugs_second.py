@@ -520,8 +520,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "lazy updates are counted from 0",
-            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count + 1)",
-            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count)",
+            "self.penalty.draw(packed, self.dtype, self.opt_d.count + 1)",
+            "self.penalty.draw(packed, self.dtype, self.opt_d.count)",
             _s("lazy_penalties_come_every_so_often_and_as_many_times_as_strong"),
         ),
     ],

@@ -16,10 +16,11 @@ from minigan import config, rng
 from minigan.backends import load
 from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.backends.proxies import Finite, NotFinite
-from minigan.errors import ConfigError
+from minigan.errors import ConfigError, ShapeError
 from minigan.losses import LOSSES, make_loss
 from minigan.models.layers import BatchNorm
 from minigan.models.net import Net
+from minigan.models.packing import pack, packed_shape, unpack
 from minigan.tasks.gan import DRAW, GAN
 
 ops = load("numpy")
@@ -452,6 +453,40 @@ def test_smoothing_is_one_sided_and_for_probabilities() -> None:
         make_loss("relativistic", 0.1)
     with pytest.raises(ConfigError, match=r"loss.name 'hinges' is unknown; did you mean 'hinge'\?"):
         make_loss("hinges")
+
+
+# -------------------------------------------------------------------------------------------------------------- packing
+
+
+def test_packs_are_joined_along_the_channels() -> None:
+    for m in (1, 2, 3):
+        for shape in ((2,), (3, 2, 2)):
+            x = rng.host(0, "test/pack").standard_normal((2 * m, *shape))
+            y = pack(ops, x, m)
+            assert y.shape == (2, *packed_shape(shape, m))
+            np.testing.assert_array_equal(y, np.concatenate([x[2 * i : 2 * i + 2] for i in range(m)], axis=-1))
+            np.testing.assert_array_equal(unpack(ops, y, m), x)
+    with pytest.raises(ShapeError, match="a batch of 5 samples cannot be packed by 2; give a multiple of 2"):
+        pack(ops, np.zeros((5, 2)), 2)
+    with pytest.raises(ConfigError, match=r"batch_size = 63 cannot be packed by model\.packing = 2; .* as 62"):
+        config.load("digits", ["train.batch_size=63", "model.packing=2"])
+
+
+def test_a_packed_d_reads_more_and_g_is_the_same() -> None:
+    plain, packed = (make_gan(packing=m) for m in (1, 3))
+    assert (plain.D.in_shape, packed.D.in_shape) == (SHAPE, (8, 8, 3))
+    np.testing.assert_array_equal(plain.G.p, packed.G.p)
+    shapes = []
+    forward = packed.D.forward
+    packed.D.forward = lambda x, *args, **more: shapes.append(x.shape) or forward(x, *args, **more)  # type: ignore[method-assign]
+    packed.step([batch(n=6)], 0)
+    assert not packed.bad() and shapes == [(2, 8, 8, 3)] * 3
+
+
+def make_gan(**model: Any) -> GAN:
+    """As `make`, with other keys of the model."""
+    words = config.Config(model=dataclasses.replace(MODEL, **model), train=config.Train(dtype="float64", seed=3))
+    return GAN(words, ops, SHAPE)
 
 
 # ------------------------------------------------------------------------------------------------------------ NaN guard

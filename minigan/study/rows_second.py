@@ -32,7 +32,7 @@ from minigan.models.net import Chain, Heads, Net, Residual, Skip
 from minigan.models.shapes import Act, Array, Shape
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
-from minigan.study.rows_nets import BASE, SHAPES, Bound, Tree, gradients_of, kinked, reduced, values_of
+from minigan.study.rows_nets import BASE, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
 from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
@@ -133,8 +133,10 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp.relu": ("mlp-mnist", {"widths_d": (6, 5)}),
     "mlp.tanh": ("mlp-mnist", {"widths_d": (6, 5), "act_d": "tanh"}),
     "mlp.layer": ("mlp-mnist", {"widths_d": (6, 5), "norm_d": "layer", "act_d": "leaky_relu"}),
+    "mlp.packed": ("mlp-mnist", {"act_d": "tanh", "packing": 2}),
     "dcgan.leaky_relu": ("dcgan-mnist", {}),
     "dcgan.tanh": ("dcgan-mnist", {"act_d": "tanh"}),
+    "dcgan.packed": ("dcgan-mnist", {"packing": 2}),
     "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
     "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
 }
@@ -173,14 +175,14 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
         bound = Bound(lambda: make_nets(words.model, gan.shape, 0.0, 0.01)[1], gan.clock.array)
         fixed = values_of(bound.real, g)
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
-        x_fake, _ = gan.G.forward(z, "frozen")
+        x_d, x_fake = (packed(x, words.model.packing) for x in (x_real, gan.G.forward(z, "frozen")[0]))
         draws = rng.host(words.train.seed, "penalty", 1)
-        drawn = draws.standard_normal(x_real.shape) if name == "dragan" else draws.random(4)
-        points = POINTS[name](x_real, x_fake, drawn)
+        drawn = draws.standard_normal(x_d.shape) if name == "dragan" else draws.random(len(x_d))
+        points = POINTS[name](x_d, x_fake, drawn)
 
         def forward(*values: Array) -> Array:
             D = bound.holding(values[0].dtype, values)
-            x_r, x_f = (x.astype(values[0].dtype) for x in (x_real, x_fake))
+            x_r, x_f = (x.astype(values[0].dtype) for x in (x_d, x_fake))
             real, _ = D.forward(x_r, call=0)
             fake, _ = D.forward(x_f, call=1)
             loss = D.add_penalty(gan.loss.critic(ops, real, fake)[0])
