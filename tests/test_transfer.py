@@ -149,7 +149,7 @@ def test_a_run_that_lost_its_beginning_is_not_begun_anew_in_silence(source: Path
     out = run(tmp_path / "run", *how)
     for path in (out / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(CheckpointError, match="was to begin from .* and ended before its first checkpoint"):
+    with pytest.raises(CheckpointError, match=r"was to begin from .* and ended before its first checkpoint"):
         run(out, *how, resume=True)
 
 
