@@ -18,8 +18,8 @@ NORMED = (
     "g.rule=sgd", "d.rule=sgd", "d.clip_norm=1", "g.lr=0.01", "d.lr=0.01",
 )  # fmt: skip
 DENSE = (
-    "model.family=mlp", "model.z=3", "model.widths_g=[7]", "model.widths_d=[9]", "loss.name=non-saturating",
-    "train.batch_size=5", "train.n_critic=2", "d.rule=rmsprop", "d.weight_decay=0.01",
+    "model.family=mlp", "model.z=3", "model.widths_g=[5]", "model.widths_d=[6]", "loss.name=non-saturating",
+    "train.batch_size=3", "d.rule=rmsprop", "d.weight_decay=0.01",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from minigan.errors import BackendError
 if _why := gate.missing():
     raise BackendError(f"backend 'cuda' needs {_why}")
 
+from minigan.backends.cuda._numba import SIMULATED as SIMULATED
 from minigan.backends.cuda.augment import (
     colour,
     colour_backward,

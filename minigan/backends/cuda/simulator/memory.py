@@ -38,6 +38,10 @@ class Memory:
             return
         raise self._outside(at)
 
+    def _check_type(self, at: Any, value: Any) -> None:
+        if self._f32 and type(value) is np.float64:
+            raise SimulatorError(f"{self.where}: float64 stored at {at} by {_who()}, expected float32")
+
     def __getitem__(self, at: Any) -> Any:
         self._check(at)
         stamp = STATE.thread.stamp
@@ -54,8 +58,7 @@ class Memory:
 
     def __setitem__(self, at: Any, value: Any) -> None:
         self._check(at)
-        if self._f32 and type(value) is np.float64:
-            raise SimulatorError(f"{self.where}: float64 stored at {at} by {_who()}, expected float32")
+        self._check_type(at, value)
         stamp = STATE.thread.stamp
         for seen, did in ((self._writes.get(at), "written"), (self._reads.get(at), "read")):
             if seen is not None and seen is not stamp and _clash(seen, stamp):
@@ -78,7 +81,22 @@ def _who() -> str:
     return f"thread {STATE.thread.number} of block {STATE.thread.stamp[0]}"
 
 
-def unset(shape: Any, dtype: Any, where: str) -> Memory:
+class Own(Memory):
+    """A thread's own array, which nobody races for."""
+
+    __slots__ = ()
+
+    def __getitem__(self, at: Any) -> Any:
+        self._check(at)
+        return self.a[at]
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        self._check(at)
+        self._check_type(at, value)
+        self.a[at] = value
+
+
+def unset(shape: Any, dtype: Any) -> Any:
     """An array that nobody wrote to yet: NaN, or the largest integer."""
     kind = np.dtype(getattr(dtype, "name", dtype))  # numba's types are named as NumPy's
-    return Memory(np.full(shape, np.nan if kind.kind == "f" else np.iinfo(kind).max, kind), where)
+    return np.full(shape, np.nan if kind.kind == "f" else np.iinfo(kind).max, kind)
