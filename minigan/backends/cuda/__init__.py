@@ -23,6 +23,8 @@ from minigan.backends.cuda.augment import (
     gather_pixels_backward,
     shift,
 )
+from minigan.backends.cuda.by_name import PLANNED as PLANNED
+from minigan.backends.cuda.by_name import by as by
 from minigan.backends.cuda.choice import chosen as chosen
 from minigan.backends.cuda.choice import require as require
 from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
@@ -42,8 +44,6 @@ from minigan.backends.cuda.image import (
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
 from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
 from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, norm_loss, softmax_cross_entropy
-from minigan.backends.cuda.named import PLANNED as PLANNED
-from minigan.backends.cuda.named import by as by
 from minigan.backends.cuda.norm import (
     batchnorm,
     batchnorm_backward,
