@@ -5,7 +5,7 @@ from pathlib import Path
 from minigan import config as configs
 from minigan.config import Config
 from minigan.study.gradcheck import gradcheck
-from minigan.training import folder, trainer
+from minigan.training import trainer
 from minigan.training.run import Run, load
 
 __all__ = ["gradcheck", "load", "train"]
@@ -25,6 +25,6 @@ def train(
     BackendError, CheckpointError before anything is written.
     """
     config = configs.load(config) if isinstance(config, str) else config
-    out = Path(out) if out is not None else folder.fresh(Path("runs"), Path(config.preset).stem)
-    path, _ = trainer.train(config, out, resume, reporter, verify)
+    folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
+    path, _ = trainer.train(config, folder, resume, reporter, verify)
     return load(path, config.train.backend)

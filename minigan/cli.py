@@ -117,7 +117,7 @@ def train(
     from minigan import config as configs
     from minigan.errors import ConfigError
     from minigan.progress import reporter
-    from minigan.training import folder, plans, preview, trainer
+    from minigan.training import plans, preview, trainer
 
     sys.path.insert(0, "")  # a user's own module:function lies where the user is; sample and the rest import none
     if epochs and steps:
@@ -136,21 +136,21 @@ def train(
     if resume:
         if out is None:
             raise ConfigError("--resume needs --out RUN, the run to go on with")
-        recorded = folder.recorded(out)
+        recorded = trainer.recorded(out)
         config = configs.from_dict(recorded.to_dict(), str(out), overrides)
-        if preset and (different := folder.unlike(recorded, configs.load(preset, overrides))):
+        if preset and (different := trainer.unlike(recorded, configs.load(preset, overrides))):
             raise ConfigError(f"{out} is not as {preset} says: {', '.join(different)}; leave PRESET out to go on")
     else:
         config = configs.load(preset or "digits", overrides)
-        out = out or folder.fresh(Path("runs"), Path(config.preset).stem)
+        out = out or trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
     if dry_run:
         _show_preview(preview.preview(config, resume))
         return
-    made, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
+    folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
     if not done:
-        _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(made))}")
+        _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
         raise typer.Exit(INTERRUPTED)
-    _say(f"done: {made} ({', '.join(sorted(p.name for p in made.iterdir()))})")
+    _say(f"done: {folder} ({', '.join(sorted(p.name for p in folder.iterdir()))})")
 
 
 def _show_preview(p: Any) -> None:

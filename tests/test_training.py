@@ -240,7 +240,7 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(now)))
     t = Trainer(small("train.steps=5"), tmp_path / "run", False, Silent())
     t.out.mkdir()
-    t.log = log.RunLog(t.out, 0)
+    t._create()
     t.began, t.mark = 0.0, (0.0, 0)
     record = dict.fromkeys(("loss_d", "loss_g", "d_real", "d_fake", "grad_norm2_d", "grad_norm2_g"), np.float32(1))
     now_before = float(next(now)) + 0.5

@@ -1,10 +1,12 @@
 """One run: build, loop, save, resume, report. The trainer knows a task's protocol and nothing of what it trains."""
 
 import dataclasses
+import fcntl
 import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,12 +22,15 @@ from minigan.data import load as load_data
 from minigan.data.catalogue import BUILTIN
 from minigan.errors import CheckpointError, ConfigError
 from minigan.tasks.gan import GAN
-from minigan.training import checkpoint, environment, folder, pictures
+from minigan.training import checkpoint, environment, pictures
+from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.log import RunLog
 from minigan.training.plans import check_forced, open_backend, unmatched
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
 
+CONFIG = "config.toml"
+GRIDS = "samples"
 GRID_IMAGES = 64
 FINAL_IMAGES = 100
 POINTS = 1000  # instead, where a sample is a point
@@ -139,8 +144,7 @@ class Trainer:
 
     def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter, verify: int = 0):
         self.out, self.reporter = out, reporter
-        if not resume:
-            folder.check_free(out)
+        _refuse(out, resume)
         self.parts = prepare(config, resume)
         config, self.task = self.parts.config, self.parts.task
         self.config = config
@@ -159,10 +163,8 @@ class Trainer:
 
     def run(self) -> tuple[Path, bool]:
         """Steps until the total, a limit, or a signal; then saves and draws."""
-        with folder.locked(self.out):
-            self._check_unchanged()
-            folder.fill(self.out, self.config)
-            self.log = RunLog(self.out, self.first)
+        with self._locked():
+            self._create()
             return self.out, self._loop()
 
     def _loop(self) -> bool:
@@ -214,7 +216,7 @@ class Trainer:
         if log:
             self._log(step + 1, record)
         if grid:
-            self._draw(self.grid_z, self.out / folder.GRIDS / f"epoch-{after:04d}.png")
+            self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
         if save:
             self._save(step + 1)
@@ -258,11 +260,26 @@ class Trainer:
         self.reporter.note(f"stopped at step {step}: no mean moved by more than {c.min_change:g} (train.patience)")
         return True
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process a run: the lock goes with the process, however it ends."""
+        with reported("created", self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            fsync_folder(self.out.parent)
+            lock = os.open(self.out, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._check_unchanged()
+            yield
+        except BlockingIOError as e:
+            raise CheckpointError(f"{self.out} is being trained by another process; wait for it or stop it") from e
+        finally:
+            os.close(lock)
+
     def _check_unchanged(self) -> None:
         """Another process may have trained here since this one looked."""
-        if not self.resume:
-            folder.check_free(self.out)
-        elif checkpoint.newest(self.out / checkpoint.FOLDER) != (self.saved and self.saved.path):
+        _refuse(self.out, self.resume)
+        if self.resume and checkpoint.newest(self.out / checkpoint.FOLDER) != (self.saved and self.saved.path):
             raise CheckpointError(f"{self.out} was trained by another process meanwhile; start again")
 
     def _save(self, step: int) -> None:
@@ -320,7 +337,7 @@ class Trainer:
 
     def _saved(self) -> checkpoint.Checkpoint | None:
         """The newest checkpoint to go on from, None when the run was killed before its first."""
-        different = configs.changed(folder.recorded(self.out), self.config)
+        different = configs.changed(recorded(self.out), self.config)
         if different:
             raise ConfigError(f"--resume cannot change {', '.join(different)}; give a new --out for another run")
         newest = checkpoint.newest(self.out / checkpoint.FOLDER)
@@ -331,8 +348,8 @@ class Trainer:
         different = configs.changed(theirs, self.config)
         if different:
             raise CheckpointError(
-                f"{saved.path} is of another configuration than {self.out / folder.CONFIG}: "
-                f"{', '.join(different)} differ; put the run's own checkpoint there"
+                f"{saved.path} is of another configuration than {self.out / CONFIG}: {', '.join(different)} differ; "
+                "put the run's own checkpoint there"
             )
         fingerprint = saved.meta["data"]["fingerprint"]
         if fingerprint != self.parts.dataset.fingerprint:
@@ -350,6 +367,17 @@ class Trainer:
         self.reporter.note(f"going on from {saved.path.name}")
         for text in environment.differences(saved.meta["environment"], self.environment):
             self.reporter.note(f"not as before, so bits may differ: {text}")
+
+    def _create(self) -> None:
+        """config.toml comes first: a folder that holds it is a run, whenever the process is killed."""
+        atomic_text(self.out / CONFIG, self.config.to_toml())
+        for folder in (self.out / checkpoint.FOLDER, self.out / GRIDS):
+            with reported("created", folder):
+                folder.mkdir(exist_ok=True)
+                fsync_folder(self.out)
+            checkpoint.clean(folder)
+        checkpoint.clean(self.out)
+        self.log = RunLog(self.out, self.first)
 
 
 def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
@@ -375,6 +403,28 @@ def drawn_from(config: Config) -> str:
     return "ema" if config.train.ema else "g"
 
 
+def recorded(out: Path) -> Config:
+    """The configuration of the run in `out`. Raises CheckpointError when it is not a run folder."""
+    path = out / CONFIG
+    if not path.is_file():
+        checkpoint.resolve(out)  # says what is wrong with the folder
+    with reported("read", path):
+        data = path.read_bytes()
+    try:
+        return configs.from_toml(data.decode("utf-8"), str(path))
+    except UnicodeDecodeError as e:
+        raise CheckpointError(
+            f"{path}: is not UTF-8 text ({e.reason} at byte {e.start}); put the run's own back"
+        ) from e
+
+
+def unlike(run: Config, given: Config) -> list[str]:
+    """The keys in which a run's configuration differs from one given again; "auto" stands for what the run took."""
+    if given.train.backend == "auto":
+        given = dataclasses.replace(given, train=dataclasses.replace(given.train, backend=run.train.backend))
+    return configs.changed(run, given)
+
+
 def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:
     """Puts a checkpoint into a task. Raises CheckpointError when it is of another architecture."""
     own = {name: tuple(a.shape) for name, a in task.tensors().items()}
@@ -386,3 +436,19 @@ def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:
                 f"the configured network has {own.get(name, 'none')}; give a checkpoint of this network"
             )
     task.restore(saved.tensors, saved.meta["counters"])
+
+
+def fresh_folder(parent: Path, name: str) -> Path:
+    """parent/name-001, or the first number that is free."""
+    taken = {p.name for p in parent.iterdir()} if parent.is_dir() else set()
+    return parent / next(f"{name}-{k:03d}" for k in range(1, len(taken) + 2) if f"{name}-{k:03d}" not in taken)
+
+
+def _refuse(out: Path, resume: bool) -> None:
+    if resume:
+        return
+    with reported("looked at", out):
+        if (out / CONFIG).exists():
+            raise CheckpointError(f"{out} holds a run already; go on with it by --resume, or give another --out")
+        if out.exists() and (not out.is_dir() or any(not TEMPORARY.fullmatch(p.name) for p in out.iterdir())):
+            raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
