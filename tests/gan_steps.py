@@ -35,6 +35,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
     "on pairs": ("loss.name=relativistic", "penalty.name=r1+r2", "penalty.weight=0.1"),
     "packed": ("model.packing=3",),
+    "penalty": ("model.norm_d=layer", "loss.name=wasserstein", "penalty.name=wgan-gp"),
+    "lazy penalty": ("train.n_critic=1", "penalty.name=r1", "penalty.every=2"),
+    "lazy penalty, shared batch": (
+        "train.n_critic=1",
+        "train.share_fake=true",
+        "model.norm_d=layer",
+        "penalty.name=dragan",
+        "penalty.every=2",
+    ),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 

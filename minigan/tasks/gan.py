@@ -67,6 +67,7 @@ class GAN:
         self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        self.maker: Any = None  # the key of the part that `made` it: each leaves arrays of its own
         self.own_ops, self.own_run = ops, self._runner(ops)
         self.run: Any = self.own_run
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
@@ -114,12 +115,13 @@ class GAN:
         if sub == len(batches):
             z = [] if self.made else [self._z("z/g", tick, len(batches[-1]))]
             x_real = batches[-1:] if self.pairs else []
-            return self.run("g", partial(self._g_part, update), words, [*z, *x_real], self.made)
+            return self.run(("g", self.maker), partial(self._g_part, update), words, [*z, *x_real], self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.drawn(batches[sub])
         inputs = [batches[sub], self._z("z/d", tick, len(batches[sub])), *drawn]
         key = ("d", shared, bool(drawn))
         record, self.made = self.run(key, partial(self._d_part, update, shared), words, inputs)
+        self.maker = key if shared else None
         return record
 
     def drawn(self, x_real: Array) -> list[Array]:
