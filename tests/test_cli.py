@@ -112,7 +112,20 @@ def test_a_run_begins_with_another_and_leaves(minigan: Callable[..., Result], tr
         assert "took g.0.w (5, 24)" in shown.out and "frozen" in shown.out, shown.err
         ended = minigan("train", *TINY, *how, "--out", freeze)
         assert "took g.0.w (5, 24)" in ended.out and "did not take" not in ended.out, ended.err
-        again = minigan("train", *TINY, "--set", f"g.freeze={freeze}", "--resume", "--out", freeze, "--steps", "2")
+        again = minigan(
+            "train",
+            "digits",
+            *TINY,
+            "--backend",
+            "numpy",
+            "--set",
+            f"g.freeze={freeze}",
+            "--resume",
+            "--out",
+            freeze,
+            "--steps",
+            "2",
+        )
         assert again.status == 0 and "begun" not in again.out, again.err
     wrong = minigan("export", str(trained), "pngs")
     assert wrong.status == 2 and "minigan sample RUN -n N --out FOLDER" in wrong.err

@@ -70,7 +70,7 @@ NETS: dict[str, Callable[[], Net]] = {
             Reshape(3, 2, 4),
             BatchNorm(act=LEAKY),  # on images with channels last
             ConvTranspose2d(5, (3, 2), (2, 3), bias=False),
-            BatchNorm(act=RELU),
+            BatchNorm(0.1, act=RELU),
             ConvTranspose2d(3, 1, 2),
             Conv2d(4, 4, 2),
             BatchNorm(),
