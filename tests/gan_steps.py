@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
     "on pairs": ("loss.name=relativistic", "penalty.name=r1+r2", "penalty.weight=0.1"),
     "packed": ("model.packing=3",),
+    "spectral": ("model.norm_d=spectral", "loss.name=hinge"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 
