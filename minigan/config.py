@@ -116,6 +116,7 @@ class Optim:
     floor: float = key(0.0, "step, linear, cosine: smallest factor on lr", 0.0, 1.0)
     every: int = key(1000, "step: steps between two cuts", 1)
     factor: float = key(0.5, "step: what a cut multiplies lr by", 0.0, 1.0)
+    freeze: tuple[str, ...] = key((), "layers not to update, by name or prefix, as ['g.0', 'g.1']", of=str)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class Train:
     grid_every: int = key(1, "epochs between sample grids", 1)
     checkpoint_every: int = key(1000, "steps between checkpoints; the last step is always saved", 1)
     keep: int = key(2, "newest checkpoints kept, at least 2", 2, resumable=True)
+    init_from: str = key("", "a run, checkpoint or .safetensors of weights that gives the first values where it fits")
 
 
 @dataclass(frozen=True)

@@ -468,8 +468,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "weights are clipped in G",
-            "ops.clip(D.p, self",
-            "ops.clip(G.p, self",
+            "ops.clip(D.p[D.layout.learned], self",
+            "ops.clip(G.p[G.layout.learned], self",
             ("wiring: weight_clip_bounds_d_alone",),
         ),
         (

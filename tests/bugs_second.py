@@ -360,8 +360,8 @@ BUGS: dict[str, list[Row]] = {
     "models/net.py": [
         (
             "every layer bends the same dy",
-            "dy = dys[node.name] if isinstance(node, Layer) else dys",
-            "dy = next(iter(dys.values())) if isinstance(node, Layer) else dys",
+            "node.backward_tangent(tdy, dys[node.name], ctx",
+            "node.backward_tangent(tdy, next(iter(dys.values())), ctx",
             _t("Chain.tanh") + _p("r1.mlp.relu"),
         ),
         (

@@ -207,7 +207,14 @@ def test_points_are_where_the_table_says() -> None:
 # ------------------------------------------------------------------------------------------------------------- the step
 
 
-def gan(name: str, kind: str = "dcgan.leaky_relu", backend: Any = ops, dtype: str = "float64", **keys: Any) -> GAN:
+def gan(
+    name: str,
+    kind: str = "dcgan.leaky_relu",
+    backend: Any = ops,
+    dtype: str = "float64",
+    dropout: float = 0.3,
+    **keys: Any,
+) -> GAN:
     """A small GAN with that penalty and kind of D; SGD, so that an update shows the gradient."""
     _, changes = NETS[kind]
     family = "mlp" if kind.startswith("mlp") else "dcgan"

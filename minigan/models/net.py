@@ -1,22 +1,20 @@
-"""Nets: trees of layers under four combinators, and the slabs that hold their parameters.
+"""Nets: trees of layers under four combinators, over slabs that hold their parameters.
 
 Every node has the same passes as a layer, so a tree is read, run and differentiated like one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minigan import rng
-from minigan.errors import ShapeError
+from minigan.errors import ConfigError, ShapeError, nearest
 from minigan.models.layers import MODES, How, Layer
 from minigan.models.shapes import Array, Shape, expect
+from minigan.models.slabs import Layout, size_of
 from minigan.models.spectral import Spectral
-
-SEGMENTS = ("decay", "no_decay")
-_ALIGN_BYTES = 64
-
 
 Dys = dict[str, Array]  # by the name of each layer: the dy that its backward pass was given
 
@@ -28,13 +26,14 @@ def _back(node: Any, dy: Any, ctx: Any, need_dx: bool, need_dw: bool, dys: Dys |
     expect(f"dy of {node.name}", dy, None, *node.out_shape)
     if dys is not None:
         dys[node.name] = dy
-    return node.backward(dy, ctx, need_dx, need_dw)
+    return node.backward(dy, ctx, need_dx, need_dw and not node.frozen)
 
 
 def _back_tangent(node: Any, tdy: Any, dys: Dys, ctx: Any, tctx: Any, need_dx: bool, need_dw: bool) -> Array | None:
     """A node's backward_tangent: a layer takes its own dy of `dys`."""
-    dy = dys[node.name] if isinstance(node, Layer) else dys
-    return node.backward_tangent(tdy, dy, ctx, tctx, need_dx, need_dw)
+    if not isinstance(node, Layer):
+        return node.backward_tangent(tdy, dys, ctx, tctx, need_dx, need_dw)
+    return node.backward_tangent(tdy, dys[node.name], ctx, tctx, need_dx, need_dw and not node.frozen)
 
 
 def _plus(ops: Any, a: Array | None, b: Array | None) -> Array | None:
@@ -55,9 +54,13 @@ class Chain:
         for i, node in enumerate(self.nodes):
             in_shape = node.attach(f"{name}.{i}", in_shape)
         self.out_shape = in_shape
-        trainable = [i for i, node in enumerate(self.nodes) if any(layer.params for layer in leaves(node))]
-        self.first = trainable[0] if trainable else len(self.nodes)
         return in_shape
+
+    @cached_property
+    def first(self) -> int:
+        """The first node that learns: where no dx is wanted, backward ends there. Net marks the frozen before."""
+        learns = (i for i, node in enumerate(self.nodes) if any(a.params and not a.frozen for a in leaves(node)))
+        return next(learns, len(self.nodes))
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         ctx = []
@@ -244,37 +247,13 @@ def leaves(root: Any) -> Iterator[Layer]:
     return (node for node in nodes(root) if isinstance(node, Layer))
 
 
-class Layout:
-    """Where each named array lies in a slab: offsets padded to 64 bytes, segments one after the other."""
-
-    def __init__(self, shapes: dict[str, tuple[Shape, str]], itemsize: int):
-        self.shapes = {name: shape for name, (shape, _) in shapes.items()}
-        self.at: dict[str, int] = {}
-        self.segments: dict[str, slice] = {}
-        unit, size = _ALIGN_BYTES // itemsize, 0
-        for segment in SEGMENTS:
-            start = size
-            for name, (shape, of) in shapes.items():
-                if of == segment:
-                    self.at[name] = size
-                    size += -(-_size(shape) // unit) * unit
-            self.segments[segment] = slice(start, size)
-        self.size = size
-
-    def views(self, slab: Array) -> dict[str, Array]:
-        """name -> view of the slab, in the shape it was declared with."""
-        return {n: slab[a : a + _size(self.shapes[n])].reshape(self.shapes[n]) for n, a in self.at.items()}
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
-
-
 class Net:
     """A tree with its slabs: `p` parameters, `dp` their gradients, `state` running statistics; one buffer each.
 
-    Built on shapes alone, it can be inspected; `bind` gives it a backend and memory. With `spectral` every layer's w
-    is spectrally normalised: see normalise_weights.
+    Built on shapes alone, it can be inspected; `bind` gives it a backend and memory. The parameters of layers that
+    `freeze` names, whole or by prefix ("g.1" holds g.1.body.0), lie in the segment that no optimizer takes, and their
+    gradients are not computed. With `spectral` every layer's w is spectrally normalised: see normalise_weights.
+    Raises ConfigError when `freeze` names no layer, or all.
     """
 
     p: Array
@@ -282,7 +261,15 @@ class Net:
     state: Array
     deff: Array  # the gradients of normalised weights
 
-    def __init__(self, name: str, root: Any, in_shape: Shape, l2: float = 0.0, spectral: bool = False):
+    def __init__(
+        self,
+        name: str,
+        root: Any,
+        in_shape: Shape,
+        l2: float = 0.0,
+        freeze: Sequence[str] = (),
+        spectral: bool = False,
+    ):
         self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
         self.out_shape = root.attach(name, in_shape)
         self.layers = list(leaves(root))
@@ -292,11 +279,26 @@ class Net:
                 f"{twice[0]} stands twice in net {name}; a layer holds its own weights, so make one for each"
             )
         self.spectral = [Spectral(layer) for layer in self.layers if spectral and "w" in layer.params]
+        self._freeze(freeze)
+
+    def _freeze(self, prefixes: Sequence[str]) -> None:
+        holders = [layer for layer in self.layers if layer.params]
+        paths = [layer.name.split(".") for layer in holders]
+        known = {".".join(words[:k]) for words in paths for k in range(2, len(words) + 1)}
+        for prefix in prefixes:
+            if prefix not in known:
+                raise ConfigError(
+                    f"{self.name}.freeze names {prefix!r}, which is no layer with parameters; {nearest(prefix, known)}"
+                )
+        for layer in holders:
+            layer.frozen = any(f"{layer.name}.".startswith(f"{prefix}.") for prefix in prefixes)
+        if prefixes and all(layer.frozen for layer in holders):
+            raise ConfigError(f"{self.name}.freeze leaves no layer of {self.name} to learn; name fewer")
 
     @property
     def parameters(self) -> int:
         """How many numbers are learned."""
-        return sum(_size(param.shape) for layer in self.layers for param in layer.params.values())
+        return sum(size_of(param.shape) for layer in self.layers for param in layer.params.values())
 
     def bind(self, ops: Any, seed: int, dtype: Any = np.float32, clock: Array | None = None) -> None:
         """Makes the slabs and fills them with initial values: each a function of (seed, parameter name)."""
@@ -306,7 +308,7 @@ class Net:
         self.clock = clock
         itemsize = np.dtype(dtype).itemsize
         params = {
-            f"{a.name}.{k}": (v.shape, "decay" if v.decay else "no_decay")
+            f"{a.name}.{k}": (v.shape, "frozen" if a.frozen else "decay" if v.decay else "no_decay")
             for a in self.layers
             for k, v in a.params.items()
         }
@@ -439,7 +441,8 @@ class Net:
         is 2 lambda theta.
         """
         for norm in self.spectral:
-            norm.finish()
+            if not norm.layer.frozen:
+                norm.finish()
         if self.l2:
             decay = self.layout.segments["decay"]
             self.ops.add_scaled(2 * self.l2, self.p[decay], self.dp[decay])

@@ -56,10 +56,11 @@ class GAN:
         seed, model, self.packing = config.train.seed, config.model, config.model.packing
         family = partial(called, model.family) if ":" in model.family else None
         self.clock = Clock(ops, seed, self.dtype)
-        self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family)
+        freeze = config.g.freeze, config.d.freeze
+        self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family, freeze)
         self.nets: dict[str, Net] = {"g": self.G, "d": self.D}
         if config.train.ema:
-            self.nets["ema"] = make_nets(model, self.shape, 0.0, 0.0, family)[0]
+            self.nets["ema"] = make_nets(model, self.shape, 0.0, 0.0, family, freeze)[0]  # the same layout as G's
         for net in self.nets.values():
             net.bind(ops, seed, self.dtype, self.clock.array)
         self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
@@ -167,7 +168,7 @@ class GAN:
         if update:
             self.opt_d.step(ops, self.clock.array)
             if self.config.train.weight_clip:
-                ops.clip(D.p, self.config.train.weight_clip)
+                ops.clip(D.p[D.layout.learned], self.config.train.weight_clip)
         return {
             "loss_d": loss,
             "d_real": self._verdict(real),

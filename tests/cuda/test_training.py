@@ -13,13 +13,13 @@ from runs import state, timeless
 STEPS = 3
 # of G and D both: convolutions and their transposes, batchnorm in three modes, dropout, a dense layer, EMA, clipping
 NORMED = (
-    "model.family=normed_dcgan:build", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]",
-    "model.widths_d=[4, 6]", "model.kernel=3", "model.dropout=0.25", "train.ema=0.9", "train.batch_size=4",
+    "model.family=normed_dcgan:build", "model.z=3", "model.widths_g=[4, 3]", "model.strides_g=[2, 2]",
+    "model.widths_d=[3, 4]", "model.kernel=3", "model.dropout=0.25", "train.ema=0.9", "train.batch_size=4",
     "g.rule=sgd", "d.rule=sgd", "d.clip_norm=1", "g.lr=0.01", "d.lr=0.01",
 )  # fmt: skip
 DENSE = (
-    "model.family=mlp", "model.z=3", "model.widths_g=[7]", "model.widths_d=[9]", "loss.name=non-saturating",
-    "train.batch_size=5", "train.n_critic=2", "d.rule=rmsprop", "d.weight_decay=0.01",
+    "model.family=mlp", "model.z=3", "model.widths_g=[5]", "model.widths_d=[6]", "loss.name=non-saturating",
+    "train.batch_size=3", "d.rule=rmsprop", "d.weight_decay=0.01",
 )  # fmt: skip
 
 
