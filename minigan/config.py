@@ -59,8 +59,9 @@ class Model:
     output: str = key("sigmoid", "G's last activation", choices=("tanh", "sigmoid", "none"))
     norm_d: str = key(
         "none",
-        "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not",
-        choices=("none", "batch", "layer", "instance"),
+        "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not; "
+        "spectral: no layer, but every weight matrix of D is divided by its largest singular value",
+        choices=("none", "batch", "layer", "instance", "spectral"),
     )
     packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
@@ -337,10 +338,16 @@ def _resolve(config: Config) -> Config:
             f"lie in {fitting}; give data.range = 'auto'"
         )
     penalty = config.penalty
-    if config.loss.name == "wasserstein" and not config.train.weight_clip and penalty.name == "none":
+    spectral = config.model.norm_d == "spectral"
+    if config.loss.name == "wasserstein" and not (config.train.weight_clip or penalty.name != "none" or spectral):
         raise ConfigError(
             "loss.name wasserstein needs a bounded D: give penalty.name wgan-gp, or train.weight_clip, "
-            "0.01 in its paper"
+            "0.01 in its paper, or model.norm_d spectral"
+        )
+    if spectral and config.train.weight_clip:
+        raise ConfigError(
+            "model.norm_d spectral and train.weight_clip both bound D, and the norm makes up for what the clip takes; "
+            "leave one of them out"
         )
     if penalty.name != "none" and config.train.weight_clip:
         raise ConfigError(

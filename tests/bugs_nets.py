@@ -224,6 +224,18 @@ BUGS: dict[str, list[Row]] = {
     ],
     "models/net.py": [
         (
+            "gradients of normalised weights pile up",
+            "            self.ops.copyto(self.deff, 0)\n",
+            "            pass\n",
+            ("spectral: gradients_begin_at_zero_and_are_finished_once",),
+        ),
+        (
+            "gradients of normalised weights never reach the weights",
+            "            norm.finish()\n",
+            "            pass\n",
+            ("gradcheck: spectral.Chain", "gradcheck: penalty.wgan-gp.dcgan.spectral"),
+        ),
+        (
             "Chain skips a layer too many",
             ("for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):\n            dy = _back("),
             ("for i in reversed(range(0 if need_dx else self.first + 1, len(self.nodes))):\n            dy = _back("),
@@ -348,6 +360,24 @@ BUGS: dict[str, list[Row]] = {
             'x_fake, _ = made or G.forward(z, mode="frozen")',
             "x_fake, _ = made or G.forward(z)",
             ("wiring: d_step_leaves_g_bitwise",),
+        ),
+        (
+            "D's step leaves the singular vectors as they are",
+            "D.normalise_weights(iterate=True)",
+            "D.normalise_weights(iterate=False)",
+            ("spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise",),
+        ),
+        (
+            "G's step moves D's singular vectors",
+            "D.normalise_weights(iterate=False)",
+            "D.normalise_weights(iterate=True)",
+            ("spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise",),
+        ),
+        (
+            "G's step reads the weights that D had before its update",
+            "        D.normalise_weights(iterate=False)\n",
+            "",
+            ("gradcheck: step.spectral.mlp-mnist.g", "spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise"),
         ),
         (
             "the penalty draws for samples, not for packs",
@@ -549,6 +579,48 @@ BUGS: dict[str, list[Row]] = {
             "o.count = counters[name]",
             "o.count = 0",
             ("wiring: restore_puts_everything_back",),
+        ),
+    ],
+    "models/spectral.py": [
+        (
+            "the gradient takes sigma for a constant",
+            "        self.ops.linear_wgrad(self.v, along.reshape(1, self.K), self.dw_eff, None)\n",
+            "",
+            (
+                "gradcheck: spectral.Linear",
+                "gradcheck: step.spectral.dcgan-mnist.d",
+                "spectral: gradients_begin_at_zero_and_are_finished_once",
+            ),
+        ),
+        (
+            "u' dw_eff v for <dw_eff, w_eff>, right for a w of rank one alone",
+            "inner = self.ops.mean(self.ops.mul(self.dw_eff, self.w_eff)).reshape(1, 1)",
+            "inner = (self.u @ self.dw_eff @ self.v.T) / (self.K * self.O)",
+            ("gradcheck: spectral.Linear", "gradcheck: spectral.Conv2d", "gradcheck: penalty.r1.mlp.spectral"),
+        ),
+        (
+            "the gradient is not divided by sigma",
+            "self.ops.add_scaled(1.0, self._over(self.dw_eff, self.sigma2), self.dw)",
+            "self.ops.add_scaled(1.0, self.dw_eff, self.dw)",
+            ("gradcheck: spectral.Linear", "gradcheck: step.spectral.mlp-mnist.d"),
+        ),
+        (
+            "w is divided by sigma squared",
+            "self.sigma2 = self.ops.mul(sigma, sigma)",
+            "self.sigma2 = self.ops.mul(self.ops.mul(sigma, sigma), self.ops.mul(sigma, sigma))",
+            ("gradcheck: spectral.Linear", "spectral: sigma_is_the_largest_singular_value"),
+        ),
+        (
+            "v is not made of length 1",
+            "self.ops.copyto(self.v, self._over(v, self.ops.sum_squares(v)))",
+            "self.ops.copyto(self.v, v)",
+            ("spectral: sigma_is_the_largest_singular_value",),
+        ),
+        (
+            "u is made of the next v's w",
+            "u = self.ops.linear_dgrad(self.v, self.w)",
+            "u = self.ops.linear_dgrad(self.v, self.w_eff * self.w)",
+            ("spectral: sigma_is_the_largest_singular_value",),
         ),
     ],
     "models/packing.py": [

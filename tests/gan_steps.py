@@ -44,6 +44,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "penalty.name=dragan",
         "penalty.every=2",
     ),
+    "spectral": ("model.norm_d=spectral", "loss.name=hinge"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 

@@ -32,7 +32,7 @@ from minigan.models.net import Chain, Heads, Net, Residual, Skip
 from minigan.models.shapes import Act, Array, Shape
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
-from minigan.study.rows_nets import BASE, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
+from minigan.study.rows_nets import BASE, SETTLED, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
 from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
@@ -134,9 +134,11 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp.tanh": ("mlp-mnist", {"widths_d": (6, 5), "act_d": "tanh"}),
     "mlp.layer": ("mlp-mnist", {"widths_d": (6, 5), "norm_d": "layer", "act_d": "leaky_relu"}),
     "mlp.packed": ("mlp-mnist", {"act_d": "tanh", "packing": 2}),
+    "mlp.spectral": ("mlp-mnist", {"act_d": "leaky_relu", "norm_d": "spectral"}),
     "dcgan.leaky_relu": ("dcgan-mnist", {}),
     "dcgan.tanh": ("dcgan-mnist", {"act_d": "tanh"}),
     "dcgan.packed": ("dcgan-mnist", {"packing": 2}),
+    "dcgan.spectral": ("dcgan-mnist", {"act_d": "tanh", "norm_d": "spectral"}),
     "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
     "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
 }
@@ -174,6 +176,8 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
         gan.clock.array[:] = clock()
         bound = Bound(lambda: make_nets(words.model, gan.shape, 0.0, 0.01)[1], gan.clock.array)
         fixed = values_of(bound.real, g)
+        bound.iterate(list(fixed.values()), SETTLED)
+        ops.copyto(gan.D.state, bound.real.state)
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
         x_d, x_fake = (packed(x, words.model.packing) for x in (x_real, gan.G.forward(z, "frozen")[0]))
         draws = rng.host(words.train.seed, "penalty", 1)

@@ -13,7 +13,9 @@ step at batch 64, but is wrong as soon as a layer of D couples its batch, as bat
 With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
 against D's last real one, which then runs through D as well, as call 1. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
-`finish_gradients` adds what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
+With model.norm_d spectral D works with normalised weights (models/spectral.py), made anew in each step: its own
+brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
+what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
 sets the finite flag and the clip factor, which the optimizer reads from the clock.
 
 A *part* of a step is one sub-step without what the host does for it: seed, tick and rates reach it through the clock,
@@ -152,6 +154,7 @@ class GAN:
         `drawn` gave, on the backend.
         """
         G, D, ops = self.G, self.D, self.D.ops
+        D.normalise_weights(iterate=True)
         x_fake, _ = made or G.forward(z, mode="frozen")
         x_real, x_fake = pack(ops, x_real, self.packing), pack(ops, x_fake, self.packing)
         real, ctx_real = D.forward(x_real, call=0)
@@ -181,6 +184,7 @@ class GAN:
         x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on.
         """
         G, D, ops = self.G, self.D, self.G.ops
+        D.normalise_weights(iterate=False)
         x_fake, ctx_g = made or G.forward(z)
         fake, ctx_d = D.forward(pack(ops, x_fake, self.packing), mode="frozen")
         against = [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)[0]] if self.pairs else []
