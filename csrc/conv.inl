@@ -99,6 +99,8 @@ inline int backward_from(int h, int i, int stride, int before, int size) {
     return p >= 0 && p % stride == 0 && p / stride < size ? p / stride : -1;
 }
 
+constexpr ReadyImage IMAGE_AS_IT_IS = {[](const ConvShape&) -> size_t { return 0; }, nullptr};
+
 // w's panels: taps one after the other, for the data gradient phase by phase and turned over
 inline size_t ready_numbers(const ConvShape& s, Pass pass) {
     const int K = pass == FORWARD ? s.I : s.O, columns = pass == FORWARD ? s.O : s.I;
@@ -134,7 +136,7 @@ inline const float* made_ready(const ConvShape& s, Pass pass, const float* w) {
     return ready;
 }
 
-void direct_forward(const ConvShape& s, const float* x, const float* w, const float* ready, const float* b, float* y, Act act) {
+void direct_forward(const ConvShape& s, Given x, Given w, const float* b, float* y, Act act) {
     const int taps = s.KH * s.KW, pixels = s.P * s.Q;
     int* from = (int*)scratch_take((size_t)taps * pixels);
     int* to = (int*)scratch_take(pixels);
@@ -147,10 +149,10 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
                     from[(i * s.KW + j) * pixels + p * s.Q + q] = h < 0 || v < 0 ? -1 : h * s.W + v;
                 }
         }
-    Panels B = {w, (size_t)NR, (size_t)s.O};
-    if (ready || s.N * pixels >= ROWS_PER_PART)  // else B is read too seldom to be worth a copy
-        B = {ready ? ready : made_ready(s, FORWARD, w), (size_t)taps * s.I * NR, (size_t)NR};
-    sweep({s.N, pixels, taps, s.I, s.O, from, to, x, y, (size_t)s.H * s.W * s.I, (size_t)pixels * s.O, B}, b, act);
+    Panels B = {w.array, (size_t)NR, (size_t)s.O};
+    if (w.ready || s.N * pixels >= ROWS_PER_PART)  // else B is read too seldom to be worth a copy
+        B = {w.ready ? w.ready : made_ready(s, FORWARD, w.array), (size_t)taps * s.I * NR, (size_t)NR};
+    sweep({s.N, pixels, taps, s.I, s.O, from, to, x.array, y, (size_t)s.H * s.W * s.I, (size_t)pixels * s.O, B}, b, act);
 }
 
 // A sweep of few rows, whose B_tap is w_tap (columns, K) turned over: dot products, w as it lies.
@@ -178,12 +180,12 @@ inline void sweep_few(const Sweep& s, const float* const* w, const float* b, Act
 
 constexpr int FEW_ROWS = 256;  // with fewer, turning w over costs more than it gains
 
-void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act) {
-    const bool few = !ready && s.N * s.P * s.Q < FEW_ROWS;
-    const float* packed = few || ready ? ready : made_ready(s, DGRAD, w);
+void direct_dgrad(const ConvShape& s, const float* dy, Given w, const float* b, float* dx, Act act) {
+    const bool few = !w.ready && s.N * s.P * s.Q < FEW_ROWS;
+    const float* packed = few || w.ready ? w.ready : made_ready(s, DGRAD, w.array);
     const int* order = taps_by_phase(s);
     const float** as_is = (const float**)scratch_take(2 * s.KH * s.KW);
-    for (int t = 0; t < s.KH * s.KW; t++) as_is[t] = w + (size_t)order[t] * s.I * s.O;
+    for (int t = 0; t < s.KH * s.KW; t++) as_is[t] = w.array + (size_t)order[t] * s.I * s.O;
     int done = 0;
     for (int a = 0; a < s.sh; a++)
         for (int c = 0; c < s.sw; c++) {
@@ -213,7 +215,7 @@ void direct_dgrad(const ConvShape& s, const float* dy, const float* w, const flo
 }
 
 // dw_tap += x_tap^T dy: the terms of the sum are (pixel, sample); per row of pixels, those that the tap meets are a run.
-void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw) {
+void direct_wgrad(const ConvShape& s, const float* dy, Given x, float* dw) {
     const int terms = s.P * s.Q * s.N, panels = (s.O + NR - 1) / NR, taps = s.KH * s.KW;
     float* packed = scratch_take((size_t)panels * terms * NR);  // dy in the order of the terms
     for_parts(panels * s.P * s.Q, [&](int part) {
@@ -241,7 +243,7 @@ void direct_wgrad(const ConvShape& s, const float* dy, const float* x, float* dw
                 const int first = pieces.begin(piece), K = pieces.size(piece), h = p * s.sh + i - s.top;
                 for (int k = 0; k < K; k++) {
                     const int v = (q0 + (first + k) / s.N) * s.sw + j - s.left, n = (first + k) % s.N;
-                    const float* pixel = x + (((size_t)n * s.H + h) * s.W + v) * s.I + i0;
+                    const float* pixel = x.array + (((size_t)n * s.H + h) * s.W + v) * s.I + i0;
                     for (int block = 0; block < blocks; block++)
                         pack_block(pixel + block * BLOCK_M, 0, 1, block + 1 < blocks ? BLOCK_M : channels - block * BLOCK_M,
                                    a + ((size_t)block * K + k) * BLOCK_M);
@@ -274,4 +276,4 @@ inline double touched_taps(const ConvShape& s) {
 // Of a batch below MR a tile spans several pixels and so multiplies some zeros as well, which is not counted.
 Flops direct_flops(const ConvShape& s, Pass) { return {2 * touched_taps(s) * s.I * s.O, 0}; }
 
-constexpr Conv DIRECT_CONV = {{ready_numbers, make_ready}, direct_forward, direct_dgrad, direct_wgrad, direct_flops};
+constexpr Conv DIRECT_CONV = {{ready_numbers, make_ready}, IMAGE_AS_IT_IS, direct_forward, direct_dgrad, direct_wgrad, direct_flops};

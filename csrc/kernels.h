@@ -79,17 +79,28 @@ struct Flops {
 };
 
 // A kernel as an implementation reads it, packed or transformed: made once where w stays (sampling), else in every call.
-struct Ready {
+struct ReadyKernel {
     size_t (*numbers)(const ConvShape& shape, Pass pass);  // how many it takes; 0: w is read as it is
     void (*make)(const ConvShape& shape, Pass pass, const float* w, float* ready);
 };
 
+// An image x as both forward and wgrad read it: made once where both are to come (training), else in each.
+struct ReadyImage {
+    size_t (*numbers)(const ConvShape& shape);  // 0: x is read as it is
+    void (*make)(const ConvShape& shape, const float* x, float* ready);
+};
+
+// The array itself, and what was made ready of it, or null
+struct Given {
+    const float *array, *ready;
+};
+
 struct Conv {
-    Ready ready;
-    // x, w, and what `ready` made of w or null
-    void (*forward)(const ConvShape& shape, const float* x, const float* w, const float* ready, const float* b, float* y, Act act);
-    void (*dgrad)(const ConvShape& shape, const float* dy, const float* w, const float* ready, const float* b, float* dx, Act act);
-    void (*wgrad)(const ConvShape& shape, const float* dy, const float* x, float* dw);  // adds into dw
+    ReadyKernel kernel;
+    ReadyImage image;
+    void (*forward)(const ConvShape& shape, Given x, Given w, const float* b, float* y, Act act);
+    void (*dgrad)(const ConvShape& shape, const float* dy, Given w, const float* b, float* dx, Act act);
+    void (*wgrad)(const ConvShape& shape, const float* dy, Given x, float* dw);  // adds into dw
     Flops (*flops)(const ConvShape& shape, Pass pass);  // products < 0: it cannot serve this shape
 };
 

@@ -105,7 +105,7 @@ void linear_dgrad(const float* dy, const float* w, float* dx, int N, int I, int 
     dense(dy, [=](int n, float* panel) { pack_transposed(w, O, O, I, n, panel); }, nullptr, dx, N, O, I, {NONE, 0});
 }
 
-constexpr int FEW_PARTS = 8, SPLIT = 2048;
+constexpr int FEW_PARTS = 8, SPLIT = 512;
 constexpr int BLOCK_M = 4 * MR, TERMS = WIDTH == 16 ? 128 : 256;  // (BLOCK_M + NR) TERMS numbers fill the first cache
 constexpr int GROUP_N = 2;
 
@@ -165,7 +165,7 @@ void linear_wgrad(const float* dy, const float* x, float* dw, int N, int I, int 
     for_blocks(size, BLOCK, [=](size_t begin, size_t end) {
         for_vectors(end - begin, [=](size_t j, auto lanes) {
             vf sum = lanes.load(dw + begin + j);
-            for (int s = 0; s < stretches.pieces; s++) sum += lanes.load(sums + s * size + begin + j);
+            for (int s = 0; s < stretches.pieces; s++) sum = joined(sum, lanes.load(sums + s * size + begin + j));
             lanes.store(dw + begin + j, sum);
         });
     });

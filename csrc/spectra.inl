@@ -7,9 +7,16 @@ struct Spectra {
     size_t ld, plane;
 };
 
+// Those of so many tiles, in memory that is still to be named
+inline Spectra spectra_of(const Image& image, int tiles) {
+    const size_t ld = image.ld();
+    return {nullptr, ld, tiles % 2 ? tiles * ld : tiles * ld + 16};  // also an odd number of lines
+}
+
 inline Spectra take_spectra(const Plan& plan, const Image& image, int tiles) {
-    const size_t ld = image.ld(), plane = tiles % 2 ? tiles * ld : tiles * ld + 16;  // also an odd number of lines
-    return {scratch_take(plan.planes() * plane), ld, plane};
+    Spectra spectra = spectra_of(image, tiles);
+    spectra.at = scratch_take(plan.planes() * spectra.plane);
+    return spectra;
 }
 
 struct Tile {

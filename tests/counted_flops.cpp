@@ -98,9 +98,9 @@ void report(const char* name, const Conv& conv, const ConvShape& s) {
     std::vector<float> x(s.N * s.H * s.W * s.I), y(s.N * s.P * s.Q * s.O), w(s.KH * s.KW * s.I * s.O);
     for (int pass = FORWARD; pass < PASSES; pass++) {
         counted = 0;
-        if (pass == FORWARD) conv.forward(s, x.data(), w.data(), nullptr, nullptr, y.data(), {NONE, 0});
-        if (pass == DGRAD) conv.dgrad(s, y.data(), w.data(), nullptr, nullptr, x.data(), {NONE, 0});
-        if (pass == WGRAD) conv.wgrad(s, y.data(), x.data(), w.data());
+        if (pass == FORWARD) conv.forward(s, {x.data(), nullptr}, {w.data(), nullptr}, nullptr, y.data(), {NONE, 0});
+        if (pass == DGRAD) conv.dgrad(s, y.data(), {w.data(), nullptr}, nullptr, x.data(), {NONE, 0});
+        if (pass == WGRAD) conv.wgrad(s, y.data(), {x.data(), nullptr}, w.data());
         const Flops told = conv.flops(s, static_cast<Pass>(pass));
         std::printf("%s %s %.0f %.0f %.0f\n", name, PASS_NAMES[pass], counted, told.products, told.transforms);
         for (void* block : taken) std::free(block);

@@ -16,7 +16,7 @@ LOOKED_UP = {"embedding", "embedding_backward", "gather_pixels", "pad_backward"}
 
 
 def test_the_table_has_the_contracts_ops_and_no_others() -> None:
-    assert set(costs.TABLE) == set(oracle.__all__) - NOT_OPS
+    assert set(costs.TABLE) == set(oracle.__all__) - NOT_OPS | {"prepare_image"}  # which takes time in a profile
 
 
 def taps(x: Any, w: Any, stride: Any, padding: Any) -> tuple[int, int]:

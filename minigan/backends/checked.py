@@ -56,8 +56,8 @@ class Checked:
         self._ledger.which = which
 
     def __getattr__(self, key: str) -> Any:
-        if key == "prepare":  # the oracle reads weights as they are
-            return self._oracle.prepare
+        if key in ("prepare", "prepare_image"):  # the oracle reads weights and images as they are
+            return getattr(self._oracle, key)
         op = getattr(self._ops, key)
         if key not in bounds.OPS:
             return op

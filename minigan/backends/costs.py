@@ -155,6 +155,8 @@ TABLE: dict[str, Cost] = {
         lambda dy, x, dw, db, stride, padding: _size(dy, x) + 2 * _size(dw, db),
         _conv2d_wgrad(_touched_taps),
     ),
+    # no operation of the formula; the transform's own are among those that work_of tells of the two convolutions
+    "prepare_image": Cost(lambda x, w, stride, padding: 0, lambda x, w, stride, padding: prod(x)),
     "bias_grad": Cost(lambda dy, db: prod(dy), lambda dy, db: _size(dy) + 2 * _size(db)),
     "embedding": Cost(lambda labels, w: 0, lambda labels, w: labels[0] * (1 + 2 * w[1])),
     "embedding_backward": Cost(lambda dy, labels, dw: prod(dy), lambda dy, labels, dw: 3 * prod(dy) + prod(labels)),

@@ -44,6 +44,11 @@ class Planned:
         impl = self._rows.get((op, image, w.shape, stride), "")
         return self._ops.prepare_by(impl, op, image, w, stride, padding, out_hw)
 
+    def prepare_image(self, x: Array, w: Array, stride: Pair, padding: Pads) -> Any:
+        """What conv2d and conv2d_wgrad take in place of x, where one implementation serves both."""
+        names = {self.chosen(op, x.shape, w.shape, stride) for op in ("conv2d", "conv2d_wgrad")}
+        return self._ops.image_by(names.pop(), x, w, stride, padding) if len(names) == 1 else x
+
     def _run(self, op: str, *args: Any) -> Any:
         impl = self._rows.get(plan.key(op, args))
         return self._ops.by(impl, op, *args) if impl else getattr(self._ops, op)(*args)

@@ -9,17 +9,7 @@ from typing import Any, NamedTuple
 
 from minigan.errors import ShapeError
 from minigan.models.init import Init, constant, normal
-from minigan.models.shapes import (
-    Act,
-    Array,
-    PaddingLike,
-    Pads,
-    Pair,
-    Shape,
-    conv_out,
-    pads,
-    pair,
-)
+from minigan.models.shapes import Act, Array, PaddingLike, Pads, Pair, Shape, conv_out, pads, pair
 
 MODES = ("batch", "frozen", "running")
 DCGAN_NORMAL = normal(0.02)
@@ -172,6 +162,8 @@ class Conv2d(_Convolution):
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         w = self.w if self.ready is None else self.ready
+        if how.mode == "batch":  # this net learns: its weight gradient takes x as well
+            x = self.ops.prepare_image(x, self.w, self.stride, self.padding)
         y = self.ops.conv2d(x, w, self.b, self.stride, self.padding, self.act)
         return y, (x, y)
 
@@ -219,11 +211,13 @@ class ConvTranspose2d(_Convolution):
     def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
         x, y = ctx
         dy = self.ops.activation_backward(dy, y, self.act)
+        both = need_dw and need_dx
+        image = self.ops.prepare_image(dy, self.w, self.stride, self.padding) if both else dy
         if need_dw:
-            self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding)
+            self.ops.conv2d_wgrad(x, image, self.dw, None, self.stride, self.padding)
             if self.db is not None:
                 self.ops.bias_grad(dy, self.db)
-        return self.ops.conv2d(dy, self.w, None, self.stride, self.padding) if need_dx else None
+        return self.ops.conv2d(image, self.w, None, self.stride, self.padding) if need_dx else None
 
 
 class _Norm(Layer):

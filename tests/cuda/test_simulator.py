@@ -190,9 +190,8 @@ def test_functions_of_math_are_rounded_to_float32_and_overflow_to_infinity() -> 
     assert run.stdout == "float32 7.389056 inf\n", run.stderr
 
 
-def test_the_simulator_is_the_simulators_own_business(simulated: Any) -> None:
-    """It is asked for by a variable, and nothing else falls for it."""
+def test_nobody_else_in_this_process_takes_the_simulator_for_a_gpu(simulated: Any) -> None:
     from minigan import backends
 
-    assert simulated.NAME == "cuda" and simulated.ISA == "simulator"
-    assert "simulator" not in backends.choose()[1]
+    assert simulated.NAME == "cuda" and simulated.SIMULATED
+    assert backends.choose()[0].NAME != "cuda"

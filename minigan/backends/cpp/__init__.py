@@ -8,9 +8,10 @@ a convolution, and one call by another; and `work_of`: what a convolution really
 """
 
 from minigan.backends.cpp import table
-from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare
+from minigan.backends.cpp.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad, prepare, prepare_image
 from minigan.backends.cpp.conv import by as by
 from minigan.backends.cpp.conv import chosen as chosen
+from minigan.backends.cpp.conv import image_by as image_by
 from minigan.backends.cpp.conv import prepare_by as prepare_by
 from minigan.backends.cpp.image import (
     avgpool2x,
@@ -115,6 +116,7 @@ __all__ = [
     "pad",
     "pad_backward",
     "prepare",
+    "prepare_image",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -70,6 +70,19 @@ def prepare_by(
     return w if made is None else made
 
 
+def prepare_image(x: Array, w: Array, stride: Pair, padding: Pads) -> Any:
+    """x (N,H,W,I) as the implementation reads it that serves both conv2d and conv2d_wgrad; x itself where it is as it
+    is, or where two implementations do."""
+    names = {chosen(op, x.shape, w.shape, stride) for op in ("conv2d", "conv2d_wgrad")}
+    return image_by(names.pop(), x, w, stride, padding) if len(names) == 1 else x
+
+
+def image_by(impl: str, x: Array, w: Array, stride: Pair, padding: Pads) -> Any:
+    """x as the implementation `impl` reads it, in conv2d and conv2d_wgrad."""
+    made = kernels.ready_image(impl, x, w, stride, padding)
+    return x if made is None else made
+
+
 _READY: dict[str, Any] = {"conv2d": kernels.ready_conv2d, "conv2d_dgrad": kernels.ready_conv2d_dgrad}
 
 

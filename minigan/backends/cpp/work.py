@@ -19,7 +19,8 @@ _CONVOLUTIONS: dict[str, Callable[..., tuple[Any, ...]]] = {
 def work_of(op: str, *args: Any) -> tuple[str, int] | None:
     """The implementation that the plan chooses, and its additions and multiplications; None for what is no convolution.
 
-    `args` are the op's own, with a shape in the place of each array (costs.shapes).
+    `args` are the op's own, with a shape in the place of each array (costs.shapes). What was made ready beforehand
+    counts as if the call had made it.
     """
     if op not in _CONVOLUTIONS:
         return None

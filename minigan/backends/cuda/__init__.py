@@ -14,6 +14,7 @@ from minigan.errors import BackendError
 if _why := gate.missing():
     raise BackendError(f"backend 'cuda' needs {_why}")
 
+from minigan.backends.cuda._numba import SIMULATED as SIMULATED
 from minigan.backends.cuda.augment import (
     colour,
     colour_backward,
@@ -54,7 +55,7 @@ from minigan.backends.cuda.norm import (
     running_update,
 )
 from minigan.backends.cuda.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
-from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, synchronize, to_numpy, zeros
+from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, prepare_image, synchronize, to_numpy, zeros
 from minigan.backends.cuda.plumbing import graphs as graphs
 from minigan.backends.cuda.pointwise import (
     activation,
@@ -129,6 +130,7 @@ __all__ = [
     "pad",
     "pad_backward",
     "prepare",
+    "prepare_image",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -38,7 +38,16 @@ from minigan.backends.oracle.norm import (
     running_update,
 )
 from minigan.backends.oracle.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
-from minigan.backends.oracle.plumbing import asarray, copyto, empty, prepare, synchronize, to_numpy, zeros
+from minigan.backends.oracle.plumbing import (
+    asarray,
+    copyto,
+    empty,
+    prepare,
+    prepare_image,
+    synchronize,
+    to_numpy,
+    zeros,
+)
 from minigan.backends.oracle.pointwise import (
     activation,
     activation_backward,
@@ -107,6 +116,7 @@ __all__ = [
     "pad",
     "pad_backward",
     "prepare",
+    "prepare_image",
     "rmsprop_step",
     "row_sum_squares",
     "running_update",

@@ -52,5 +52,13 @@ def prepare(op: str, image: Shape, w: Array, stride: Pair, padding: Pads, out_hw
     return w
 
 
+def prepare_image(x: Array, w: Array, stride: Pair, padding: Pads) -> Any:
+    """What conv2d and conv2d_wgrad take in place of x (N,H,W,I) with a kernel like w (KH,KW,I,O); here x itself.
+
+    A backend whose kernels read x transformed does it here, once for both: for a pass whose backward is to come.
+    """
+    return x
+
+
 def synchronize() -> None:
     """Waits until all work is done (here nothing runs behind one's back)."""
