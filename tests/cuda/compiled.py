@@ -10,6 +10,8 @@ prints one JSON object, "family.kernel" -> a list of Findings.
 import importlib
 import json
 import math
+import multiprocessing
+import os
 import pkgutil
 import re
 import sys
@@ -94,15 +96,22 @@ def _linked(ptx: str, capability: tuple[int, int]) -> dict[str, int]:
     return {"registers": int(registers[1]), "spilled_bytes": sum(map(int, spilled))}
 
 
+_PAIRS: list[tuple[Any, tuple[int, int]]] = []  # what to compile, for whom: forked processes find it here
+
+
+def _nth(i: int) -> Findings:
+    return compile_for(*_PAIRS[i])
+
+
 def main(wanted: list[str]) -> None:
-    """Prints the findings."""
+    """Prints the findings, worked out by as many processes as this one may use CPUs."""
     made = importlib.import_module("bad_kernels").KERNELS if wanted == ["bad"] else kernels()
     chosen = {name: one for name, one in made.items() if wanted in ([], ["bad"]) or name.split(".")[0] in wanted}
-    print(
-        json.dumps(
-            {name: [compile_for(one, capability) for capability in CAPABILITIES] for name, one in chosen.items()}
-        )
-    )
+    _PAIRS[:] = [(one, capability) for one in chosen.values() for capability in CAPABILITIES]
+    with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        found = pool.map(_nth, range(len(_PAIRS)), chunksize=1)
+    each = len(CAPABILITIES)
+    print(json.dumps({name: found[i * each : (i + 1) * each] for i, name in enumerate(chosen)}))
 
 
 if __name__ == "__main__":
