@@ -216,14 +216,16 @@ def test_a_source_that_is_no_good_is_refused_before_anything_is_written(
     make, words = BAD[case]
     path = make(tmp_path / "bad", source)
     with pytest.raises(CheckpointError) as error:
-        run(tmp_path / "out", f"train.init_from={path}")
+        run(tmp_path / "out", "train.steps=1", f"train.init_from={path}")
     assert words in str(error.value) and not (tmp_path / "out").exists()
 
 
 def test_half_precision_and_double_become_the_run_s_own(tmp_path: Path) -> None:
     gan = task()
     values = np.linspace(-1, 1, 120).reshape(24, 5)
-    save_file({"g.0.weight": values.astype(np.float16), "d.0.bias": np.ones(4)}, tmp_path / "w.safetensors")
+    given = {"g.0.weight": values.astype(np.float16), "d.0.bias": np.ones(4), "d.2.bias": np.ones((2, 3))}
+    save_file(given, tmp_path / "w.safetensors")
     begun = transfer.begin(gan, str(tmp_path / "w.safetensors"))
     assert begun is not None and begun.taken == ("g.0.w (5, 24)", "d.0.b (4,)")
+    assert "d.2.b (6,) ((2, 3) there)" in begun.left
     assert np.array_equal(gan.G.tensors()["g.0.w"], values.astype(np.float16).T.astype(np.float32))
