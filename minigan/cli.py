@@ -49,8 +49,11 @@ Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the sa
 
 def main() -> NoReturn:
     """`minigan` and `python -m minigan`."""
-    from minigan.backends.checked import Breach
-    from minigan.backends.proxies import NotFinite
+    try:
+        from minigan.backends.checked import Breach
+        from minigan.backends.proxies import NotFinite
+    except MiniganError as e:  # a MINIGAN_PLAN that is none is refused on import
+        _fail(str(e), 2)
 
     if sys.stdout is None:  # closed by the shell
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -258,6 +258,13 @@ MISTAKES = {
 }
 
 
+def test_a_plan_that_is_none_ends_in_one_line() -> None:
+    command = [*PYTHON, "-m", "minigan", "train", "digits", "--dry-run"]
+    ended = subprocess.run(command, env=environment(MINIGAN_PLAN="gemm"), capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2 and ended.stderr.startswith("minigan: MINIGAN_PLAN='gemm': 'gemm' is unknown; known: ")
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_ends_in_one_line(minigan: Callable[..., Result], tmp_path: Path, case: str) -> None:
     words, expected = MISTAKES[case]
