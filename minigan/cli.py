@@ -111,6 +111,7 @@ def train(
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Follow the plan that minigan tune wrote.")] = None,
     no_graph: Annotated[bool, typer.Option("--no-graph", help="cuda: call each step, without a CUDA graph.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    init_from: Annotated[str, typer.Option(metavar="RUN", help="Begin with what fits of a run, or of weights.")] = "",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
     """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
@@ -130,9 +131,12 @@ def train(
         "train.steps": steps,
         "train.epochs": epochs,
         "train.graph": False if no_graph else None,
+        "train.init_from": init_from,
     }
     overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
     overrides += plans.read(plan) if plan else []
+    if resume and init_from:
+        raise ConfigError("--init-from begins a new run, and --resume goes on with one; leave one of them out")
     if resume:
         if out is None:
             raise ConfigError("--resume needs --out RUN, the run to go on with")
@@ -174,13 +178,12 @@ def sample(
     ] = Path("grid.png"),
 ) -> None:
     """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG files."""
-    from minigan.training import export
+    from minigan.training import export as export_
     from minigan.training import run as runs
 
     opened = runs.load(run)
-    export.samples(opened, n, seed, out)
-    weights = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}[opened.weights]
-    _say(f"{out}: {n} samples of step {opened.step}, drawn from {weights}")
+    export_.samples(opened, n, seed, out)
+    _say(f"{out}: {n} samples of step {opened.step}, drawn from {export_.WEIGHTS[opened.weights]}")
 
 
 @app.command()
@@ -190,11 +193,23 @@ def interpolate(
     seed: Seed = 0,
 ) -> None:
     """Walk through the space of z: a looping GIF, or a PNG with a row per leg."""
-    from minigan.training import export
+    from minigan.training import export as export_
     from minigan.training import run as runs
 
-    export.walk(runs.load(run), seed, out)
+    export_.walk(runs.load(run), seed, out)
     _say(f"{out}: a walk through 8 points of z")
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="generator.onnx, or weights.safetensors.")],
+) -> None:
+    """Write a run for other programs: its generator as ONNX, or its weights in PyTorch's layouts."""
+    from minigan.training import export as export_
+    from minigan.training import run as runs
+
+    _say(f"{out}: {export_.run_itself(runs.load(run), out)}")
 
 
 @app.command()

@@ -44,7 +44,7 @@ class Optimizer:
         hyper = [getattr(self.config, key) for key in self.rule.keys]
         for net in self.nets:
             for segment, part in net.layout.segments.items():
-                if part.start == part.stop:
+                if segment == "frozen" or part.start == part.stop:
                     continue
                 kept = [self.slabs[net.name][s][part] for s in self.rule.slabs]
                 decay = self.config.weight_decay if segment == "decay" else 0.0

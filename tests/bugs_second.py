@@ -360,8 +360,8 @@ BUGS: dict[str, list[Row]] = {
     "models/net.py": [
         (
             "every layer bends the same dy",
-            "dy = dys[node.name] if isinstance(node, Layer) else dys",
-            "dy = next(iter(dys.values())) if isinstance(node, Layer) else dys",
+            "node.backward_tangent(tdy, dys[node.name], ctx",
+            "node.backward_tangent(tdy, next(iter(dys.values())), ctx",
             _t("Chain.tanh") + _p("r1.mlp.relu"),
         ),
         (
@@ -488,14 +488,26 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "r2 is taken at real samples",
-            '"r2": Row(_fake, "zero"),',
-            '"r2": Row(lambda D, real, fake, drawn: real, "zero"),',
+            '"r2": Row((_fake,), "zero"),',
+            '"r2": Row((_real,), "zero"),',
             _p("r2.mlp.relu") + _s("points_are_where_the_table_says"),
         ),
         (
+            "r1+r2 takes the real samples twice",
+            "Row((_real, _fake),",
+            "Row((_real, _real),",
+            _p("r1+r2.mlp.relu") + _s("points_are_where_the_table_says"),
+        ),
+        (
+            "the penalty at a second batch of points takes the place of the first's",
+            'return {"penalty": add(losses), "critic_grad_norm": add(norms)}',
+            'return {"penalty": losses[-1], "critic_grad_norm": norms[-1]}',
+            _s("a_linear_critic_by_hand[r1+r2]"),
+        ),
+        (
             "wgan-gp pulls to length 0",
-            '"wgan-gp": Row(_between, "one", _shares),',
-            '"wgan-gp": Row(_between, "zero", _shares),',
+            '"wgan-gp": Row((_between,), "one", _shares),',
+            '"wgan-gp": Row((_between,), "zero", _shares),',
             _p("wgan-gp.mlp.relu"),
         ),
     ],
@@ -508,8 +520,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "lazy updates are counted from 0",
-            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count + 1)",
-            "self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count)",
+            "self.penalty.draw(packed, self.dtype, self.opt_d.count + 1)",
+            "self.penalty.draw(packed, self.dtype, self.opt_d.count)",
             _s("lazy_penalties_come_every_so_often_and_as_many_times_as_strong"),
         ),
     ],

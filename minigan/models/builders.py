@@ -1,6 +1,6 @@
 """Networks, one parametrised builder per family: (config, item shape) -> the root of G and the root of D."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from minigan.models.layers import (
     Reshape,
 )
 from minigan.models.net import Chain, Net
+from minigan.models.packing import packed_shape
 from minigan.models.shapes import Act, Shape, make_act
 
 
@@ -109,13 +110,17 @@ def _output(model: Model) -> Any:
 
 
 FAMILIES = {"mlp": mlp, "dcgan": dcgan}
+Names = Sequence[str]
 
 
-def make_nets(model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None) -> tuple[Net, Net]:
-    """G and D, unbound; `family` is a user's own builder (model, item shape) -> roots of G and D.
+def make_nets(
+    model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None, freeze: tuple[Names, Names] = ((), ())
+) -> tuple[Net, Net]:
+    """G and D, unbound; `family` is a user's own builder (model, item shape) -> roots of G and D; `freeze` names the
+    frozen layers of both.
 
-    Raises ConfigError on an unknown family, ShapeError when G does not make items of `shape` or D does not give one
-    number.
+    D's root is given what model.packing makes of items. Raises ConfigError on an unknown family or frozen layer,
+    ShapeError when G does not make items of `shape` or D does not give one number.
     """
     if family is None and model.family not in FAMILIES:
         near = nearest(model.family, FAMILIES)
@@ -124,7 +129,8 @@ def make_nets(model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any 
     if not isinstance(roots, tuple) or len(roots) != 2:
         raise ConfigError(f"model.family {model.family!r} made {type(roots).__name__}, expected the roots (G, D)")
     root_g, root_d = roots
-    g, d = Net("g", root_g, (model.z,), l2_g), Net("d", root_d, shape, l2_d)
+    g = Net("g", root_g, (model.z,), l2_g, freeze[0])
+    d = Net("d", root_d, packed_shape(shape, model.packing), l2_d, freeze[1])
     if g.out_shape != tuple(shape) or d.out_shape != (1,):
         raise ShapeError(f"G makes {g.out_shape} and D gives {d.out_shape}, expected {tuple(shape)} and (1,)")
     return g, d

@@ -3,17 +3,18 @@
 Every node has the same passes as a layer, so a tree is read, run and differentiated like one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minigan import rng
-from minigan.errors import ShapeError
+from minigan.errors import ConfigError, ShapeError, nearest
 from minigan.models.layers import MODES, How, Layer
 from minigan.models.shapes import Array, Shape, expect
 
-SEGMENTS = ("decay", "no_decay")
+SEGMENTS = ("decay", "no_decay", "frozen")  # frozen last, so that what is learned is one slice
 _ALIGN_BYTES = 64
 
 
@@ -27,13 +28,14 @@ def _back(node: Any, dy: Any, ctx: Any, need_dx: bool, need_dw: bool, dys: Dys |
     expect(f"dy of {node.name}", dy, None, *node.out_shape)
     if dys is not None:
         dys[node.name] = dy
-    return node.backward(dy, ctx, need_dx, need_dw)
+    return node.backward(dy, ctx, need_dx, need_dw and not node.frozen)
 
 
 def _back_tangent(node: Any, tdy: Any, dys: Dys, ctx: Any, tctx: Any, need_dx: bool, need_dw: bool) -> Array | None:
     """A node's backward_tangent: a layer takes its own dy of `dys`."""
-    dy = dys[node.name] if isinstance(node, Layer) else dys
-    return node.backward_tangent(tdy, dy, ctx, tctx, need_dx, need_dw)
+    if not isinstance(node, Layer):
+        return node.backward_tangent(tdy, dys, ctx, tctx, need_dx, need_dw)
+    return node.backward_tangent(tdy, dys[node.name], ctx, tctx, need_dx, need_dw and not node.frozen)
 
 
 def _plus(ops: Any, a: Array | None, b: Array | None) -> Array | None:
@@ -54,9 +56,13 @@ class Chain:
         for i, node in enumerate(self.nodes):
             in_shape = node.attach(f"{name}.{i}", in_shape)
         self.out_shape = in_shape
-        trainable = [i for i, node in enumerate(self.nodes) if any(layer.params for layer in leaves(node))]
-        self.first = trainable[0] if trainable else len(self.nodes)
         return in_shape
+
+    @cached_property
+    def first(self) -> int:
+        """The first node that learns: where no dx is wanted, backward ends there. Net marks the frozen before."""
+        learns = (i for i, node in enumerate(self.nodes) if any(a.params and not a.frozen for a in leaves(node)))
+        return next(learns, len(self.nodes))
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         ctx = []
@@ -259,6 +265,8 @@ class Layout:
                     size += -(-_size(shape) // unit) * unit
             self.segments[segment] = slice(start, size)
         self.size = size
+        self.learned = slice(0, self.segments["frozen"].start)
+        self.frozen = frozenset(name for name, (_, of) in shapes.items() if of == "frozen")
 
     def views(self, slab: Array) -> dict[str, Array]:
         """name -> view of the slab, in the shape it was declared with."""
@@ -272,14 +280,16 @@ def _size(shape: Shape) -> int:
 class Net:
     """A tree with its slabs: `p` parameters, `dp` their gradients, `state` running statistics; one buffer each.
 
-    Built on shapes alone, it can be inspected; `bind` gives it a backend and memory.
+    Built on shapes alone, it can be inspected; `bind` gives it a backend and memory. The parameters of layers that
+    `freeze` names, whole or by prefix ("g.1" holds g.1.body.0), lie in the segment that no optimizer takes, and their
+    gradients are not computed. Raises ConfigError when it names none, or all.
     """
 
     p: Array
     dp: Array
     state: Array
 
-    def __init__(self, name: str, root: Any, in_shape: Shape, l2: float = 0.0):
+    def __init__(self, name: str, root: Any, in_shape: Shape, l2: float = 0.0, freeze: Sequence[str] = ()):
         self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
         self.out_shape = root.attach(name, in_shape)
         self.layers = list(leaves(root))
@@ -288,6 +298,21 @@ class Net:
             raise ShapeError(
                 f"{twice[0]} stands twice in net {name}; a layer holds its own weights, so make one for each"
             )
+        self._freeze(freeze)
+
+    def _freeze(self, prefixes: Sequence[str]) -> None:
+        holders = [layer for layer in self.layers if layer.params]
+        paths = [layer.name.split(".") for layer in holders]
+        known = {".".join(words[:k]) for words in paths for k in range(2, len(words) + 1)}
+        for prefix in prefixes:
+            if prefix not in known:
+                raise ConfigError(
+                    f"{self.name}.freeze names {prefix!r}, which is no layer with parameters; {nearest(prefix, known)}"
+                )
+        for layer in holders:
+            layer.frozen = any(f"{layer.name}.".startswith(f"{prefix}.") for prefix in prefixes)
+        if prefixes and all(layer.frozen for layer in holders):
+            raise ConfigError(f"{self.name}.freeze leaves no layer of {self.name} to learn; name fewer")
 
     @property
     def parameters(self) -> int:
@@ -302,7 +327,7 @@ class Net:
         self.clock = clock
         itemsize = np.dtype(dtype).itemsize
         params = {
-            f"{a.name}.{k}": (v.shape, "decay" if v.decay else "no_decay")
+            f"{a.name}.{k}": (v.shape, "frozen" if a.frozen else "decay" if v.decay else "no_decay")
             for a in self.layers
             for k, v in a.params.items()
         }

@@ -158,19 +158,25 @@ def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
     return _tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
 
 
-def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
+def packed(x: Array, m: int) -> Array:
+    """models/packing.py's pack, said otherwise."""
+    return np.concatenate(np.split(x, m), axis=-1)
+
+
+def _loss(loss: str, player: str, preset: str = "dcgan-mnist", packing: int = 1) -> Callable[[Numbers], Problem]:
     """What one player minimises, lambda ||theta||^2 included, as a function of all its parameters.
 
     The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss is worked out from forward passes alone.
     """
 
     def make(g: Numbers) -> Problem:
-        preset, rate = "dcgan-mnist", 0.01
-        smoothing = 0.1 if LOSSES[loss].real.kind == "bce" else 0.0
+        rate = 0.01
+        smoothing = 0.1 if LOSSES[loss].smooths else 0.0
         regular = config.Optim(l2=rate)
         words = reduced(
             preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
         )
+        words = dataclasses.replace(words, model=dataclasses.replace(words.model, packing=packing))
         gan = GAN(words, ops, SHAPES[preset])
         gan.clock.array[:] = clock()
 
@@ -179,18 +185,21 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
 
         pair = {name: Bound(partial(made, i), gan.clock.array) for i, name in enumerate("gd")}
         fixed = {name: values_of(bound.real, g) for name, bound in pair.items()}
-        x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
+        n = 2 * packing if packing > 1 else 4
+        x_real, z = g.uniform(-1.0, 1.0, (n, *gan.shape)), g.standard_normal((n, words.model.z))
 
         def forward(*values: Array) -> Array:
             dtype = values[0].dtype
             held = {name: values if name == player else list(fixed[name].values()) for name in pair}
             G, D = (pair[name].holding(dtype, held[name]) for name in "gd")
             x_fake, _ = G.forward(z.astype(dtype), "frozen")
+            x_r, x_f = packed(x_real.astype(dtype), packing), packed(x_fake, packing)
             if player == "g":
-                fake, _ = D.forward(x_fake, "frozen")
-                return G.add_penalty(gan.loss.generator(ops, fake)[0])
-            real, _ = D.forward(x_real.astype(dtype), "frozen", call=0)
-            fake, _ = D.forward(x_fake, "frozen", call=1)
+                fake, _ = D.forward(x_f, "frozen")
+                against = [D.forward(x_r, "frozen", call=1)[0]] if gan.pairs else []
+                return G.add_penalty(gan.loss.generator(ops, fake, *against)[0])
+            real, _ = D.forward(x_r, "frozen", call=0)
+            fake, _ = D.forward(x_f, "frozen", call=1)
             return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
 
         def backward(dy: Array, *values: Array) -> list[Array]:
@@ -199,7 +208,7 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
                 for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
                     ops.copyto(views[f"{name}.{key}"], value)
             if player == "g":
-                gan.g_step(z, update=False)
+                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None)
             else:
                 gan.d_step(x_real, z, update=False)
             views = gan.nets[player].layout.views(gan.nets[player].dp)
@@ -225,4 +234,10 @@ ROWS: dict[str, Row] = {
         for mode in MODES
     },
     **{f"step.{loss}.{player}": kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+    **{
+        f"step.packed{m}.{preset}.{player}": kinked(_loss("non-saturating", player, preset, m), 12)
+        for m in (2, 3)
+        for preset in SHAPES
+        for player in "dg"
+    },
 }

@@ -65,7 +65,8 @@ def save(folder: Path, step: int, tensors: dict[str, NDArray[Any]], meta: dict[s
 
 def load(path: Path) -> Checkpoint:
     """Read and verify one checkpoint. CheckpointError names the file, what is wrong, and the one to use instead."""
-    with _opened(path) as (file, texts):
+    with opened(path) as (file, texts):
+        _check_format(path, texts)
         step, meta = _envelope(texts["minigan"])
         tensors = file.get_tensors()
         if _digest(texts["minigan"], tensors) != texts.get("blake2b"):
@@ -75,7 +76,8 @@ def load(path: Path) -> Checkpoint:
 
 def read_meta(path: Path) -> dict[str, Any]:
     """The `meta` of one checkpoint from its header alone: at most MAX_HEADER bytes, digest not checked."""
-    with _opened(path) as (_, texts):
+    with opened(path) as (_, texts):
+        _check_format(path, texts)
         return _envelope(texts["minigan"])[1]
 
 
@@ -148,23 +150,25 @@ def _digest(text: str, tensors: dict[str, NDArray[Any]]) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
-    """The open file and its `__metadata__`. SafetensorError and ValueError from inside become CheckpointError."""
+def opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Any safetensors file, open, and its `__metadata__`. What it raises inside becomes CheckpointError."""
     with reported("read", path):
         _check_header(path)
         try:
             with safe_open(path, framework="np", backend="pread") as file:
-                texts = file.metadata() or {}
-                if texts.get("format") != FORMAT:
-                    raise CheckpointError(
-                        f"{path}: its format is {texts.get('format')!r:.60}, this minigan reads {FORMAT!r}: "
-                        "give a checkpoint, or install the minigan that wrote this one"
-                    )
-                yield file, texts
+                yield file, file.metadata() or {}
         except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise _unusable(path, " ".join(str(error).split())[:200]) from error
+
+
+def _check_format(path: Path, texts: dict[str, str]) -> None:
+    if texts.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: its format is {texts.get('format')!r:.60}, this minigan reads {FORMAT!r}: "
+            "give a checkpoint, or install the minigan that wrote this one"
+        )
 
 
 def _check_header(path: Path) -> None:

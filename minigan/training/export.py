@@ -1,4 +1,4 @@
-"""Samples into files: a picture, an array, a folder, a walk through z."""
+"""Samples into files: a picture, an array, a folder, a walk through z. And the run itself, for other programs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from minigan.errors import CheckpointError, ConfigError
-from minigan.training import pictures
+from minigan.training import pictures, to_onnx, weights
 from minigan.training.atomic import atomic_bytes, reported
 from minigan.training.run import Run
 
@@ -44,6 +44,29 @@ def _folder(run: Run, n: int, seed: int, out: Path) -> None:
         pictures.save(pictures.as_image(image), out / f"{k:05d}.png")
 
 
+def run_itself(run: Run, out: Path) -> str:
+    """The generator as .onnx, or all weights as .safetensors in PyTorch's layouts; returns what is to be said of it.
+
+    Raises ConfigError on another suffix, and what the two formats raise.
+    """
+    if out.suffix.lower() not in _FORMATS:
+        raise ConfigError(
+            f"{str(out)!r}: give a .onnx (the generator) or a .safetensors (all weights); "
+            "a folder of PNGs is what minigan sample RUN -n N --out FOLDER writes"
+        )
+    return _FORMATS[out.suffix.lower()](run, out)
+
+
+def _onnx(run: Run, out: Path) -> str:
+    return f"the generator, {WEIGHTS[run.weights]}, of step {run.step}; {to_onnx.write(run, out)}"
+
+
+def _safetensors(run: Run, out: Path) -> str:
+    return f"{weights.write(run.task, run.step, out)} arrays of step {run.step} in PyTorch's layouts"
+
+
+WEIGHTS = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}
+_FORMATS: dict[str, Callable[[Run, Path], str]] = {".onnx": _onnx, ".safetensors": _safetensors}
 _FRAME = 256  # pixels, about, of a walk's frame
 _WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".npy": _npy, "": _folder}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigan.config import Config
 from minigan.tasks.gan import GAN
+from minigan.training import transfer
 from minigan.training.convolutions import ROLES, recorded
 from minigan.training.trainer import prepare
 
@@ -31,6 +32,7 @@ def preview(config: Config, resume: bool = False) -> Preview:
     tracemalloc.start()
     parts = prepare(config, resume)
     c, task = parts.config, parts.task
+    begun = transfer.begin(task, c.train.init_from) if not resume else None
     weights = sum(a.nbytes for a in task.tensors().values())
     batches = [parts.batches.at(k)[0].astype(c.train.dtype) for k in range(task.batches_per_step)]
     task.step(batches, 0)
@@ -44,13 +46,14 @@ def preview(config: Config, resume: bool = False) -> Preview:
     step_s = (time.perf_counter() - began) / count
     served = _served(task, batches)
     rows = []
-    for net in (task.G, task.D):
-        rows.append((net.name, "input", _shape(c.train.batch_size, net.in_shape), "", ""))
+    for net, n in ((task.G, c.train.batch_size), (task.D, c.train.batch_size // c.model.packing)):
+        rows.append((net.name, "input", _shape(n, net.in_shape), "", ""))
         for layer in net.layers:
             size = sum(int(np.prod(p.shape)) for p in layer.params.values())
-            shape = _shape(c.train.batch_size, layer.out_shape)
+            shape = _shape(n, layer.out_shape)
             words = served.get(layer.name, "")
-            rows.append((layer.name, type(layer).__name__, shape, f"{size:,}" if size else "", words))
+            kind = f"{type(layer).__name__}{', frozen' if layer.frozen else ''}"
+            rows.append((layer.name, kind, shape, f"{size:,}" if size else "", words))
     total = parts.total_steps
     epochs = total * task.batches_per_step / parts.batches.per_epoch
     return Preview(
@@ -59,6 +62,7 @@ def preview(config: Config, resume: bool = False) -> Preview:
         [
             f"G {task.G.parameters:,} parameters, D {task.D.parameters:,}",
             f"{parts.backend_note}",
+            *(begun.notes() if begun else ()),
             f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
             f"{peak / _MIB:.1f} MiB {'of the host ' * task.late}at the peak of one step, data included (measured)",
             f"time: {total:,} steps of batch {c.train.batch_size} ({epochs:.4g} epochs), "

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from minigan.data import load as load_data
 from minigan.data.catalogue import BUILTIN
 from minigan.errors import CheckpointError, ConfigError
 from minigan.tasks.gan import GAN
-from minigan.training import checkpoint, environment, pictures
+from minigan.training import checkpoint, environment, pictures, transfer
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
+from minigan.training.cautions import cautions
 from minigan.training.log import RunLog
-from minigan.training.plans import check_forced, open_backend, unmatched
+from minigan.training.plans import check_forced, open_backend
+from minigan.training.reporter import Reporter, Silent
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
 
@@ -34,35 +36,6 @@ GRIDS = "samples"
 GRID_IMAGES = 64
 FINAL_IMAGES = 100
 POINTS = 1000  # instead, where a sample is a point
-
-
-class Reporter(Protocol):
-    """Where a run's progress goes: a bar, plain lines, or nowhere."""
-
-    def start(self, first: int, total: int) -> None:
-        """Steps first .. total are about to run."""
-
-    def step(self, step: int) -> None:
-        """Step number `step` is done."""
-
-    def line(self, line: dict[str, Any]) -> None:
-        """A log line."""
-
-    def note(self, text: str) -> None:
-        """Something worth saying."""
-
-    def stop(self) -> None:
-        """The loop is over."""
-
-
-class Silent:
-    """Says nothing."""
-
-    def start(self, first: int, total: int) -> None: ...
-    def step(self, step: int) -> None: ...
-    def line(self, line: dict[str, Any]) -> None: ...
-    def note(self, text: str) -> None: ...
-    def stop(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +88,10 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         )
     # resolved: a resume takes the same backend, and finds the same file from any folder
     name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
+    source = config.train.init_from
     config = dataclasses.replace(
         config,
-        train=dataclasses.replace(config.train, backend=ops.NAME),
+        train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
         data=dataclasses.replace(config.data, name=name),
     )
     batches = Batches(dataset, config.train.batch_size, config.train.seed)
@@ -154,6 +128,7 @@ class Trainer:
         reporter.note(self.parts.backend_note)
         if self.saved:
             self._restore(self.saved)
+        self.begun = self.saved.meta.get("begun") if self.saved else self._begin()
         self.verification = Verification(verify, self.parts.ops, self.task, self.first)
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
@@ -173,6 +148,8 @@ class Trainer:
         stream = self.parts.batches.stream(self.first * self.task.batches_per_step)
         self.began = time.perf_counter()
         self.mark = (self.began, step)
+        if self.begun and not self.saved:
+            self._save(step)  # from here on a resume needs no source
         # overflow is the guard's to report, once and by name
         with signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self.reporter.start(self.first, total)
@@ -291,6 +268,7 @@ class Trainer:
             "counters": self.task.counters(),
             "elapsed_s": self.elapsed + time.perf_counter() - self.began,
             "environment": self.environment,
+            **({"begun": self.begun} if self.begun else {}),
         }
         tensors = {name: self.parts.ops.to_numpy(a) for name, a in self.task.tensors().items()}
         for name, value in tensors.items():
@@ -343,6 +321,19 @@ class Trainer:
         newest = checkpoint.newest(self.out / checkpoint.FOLDER)
         return checkpoint.load(newest) if newest else None
 
+    def _begin(self) -> dict[str, Any] | None:
+        """First values from where train.init_from says; what was taken, as the run's checkpoints record it."""
+        source = self.config.train.init_from
+        if self.resume and source:
+            raise CheckpointError(
+                f"{self.out} was to begin from {source} and ended before its first checkpoint; start it again, "
+                "by --init-from in another folder"
+            )
+        begun = transfer.begin(self.task, source)
+        for text in begun.notes() if begun else ():
+            self.reporter.note(text)
+        return dataclasses.asdict(begun) if begun else None
+
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
         theirs = configs.from_dict(saved.meta["config"], str(saved.path))
         different = configs.changed(theirs, self.config)
@@ -380,24 +371,6 @@ class Trainer:
         self.log = RunLog(self.out, self.first)
 
 
-def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
-    """What a user may not expect of a configuration that is allowed."""
-    for name, o in (("g", config.g), ("d", config.d)):
-        if o.schedule in ("linear", "cosine") and o.horizon < total and o.floor == 0:
-            yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
-    if total < config.train.log_every:
-        yield f"no log line and no loss plot: train.log_every is {config.train.log_every}, the run {total} steps"
-    if config.penalty.name != "none" and config.train.log_every * config.train.n_critic % config.penalty.every:
-        yield (
-            f"penalty and critic_grad_norm stand in the log lines whose step had them: train.log_every "
-            f"{config.train.log_every} is no multiple of penalty.every {config.penalty.every}"
-        )
-    if unmatched(config):
-        yield f"no row of the plan is for batches of {config.train.batch_size}, so the built-in one serves the steps"
-    if not task.loss.probability:
-        yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
-
-
 def drawn_from(config: Config) -> str:
     """The net that samples are drawn from: the moving average of G when there is one."""
     return "ema" if config.train.ema else "g"
@@ -419,9 +392,13 @@ def recorded(out: Path) -> Config:
 
 
 def unlike(run: Config, given: Config) -> list[str]:
-    """The keys in which a run's configuration differs from one given again; "auto" stands for what the run took."""
-    if given.train.backend == "auto":
-        given = dataclasses.replace(given, train=dataclasses.replace(given.train, backend=run.train.backend))
+    """The keys in which a run's configuration differs from one given again; "auto" stands for what the run took, and
+    so does no train.init_from."""
+    train = given.train
+    backend = run.train.backend if train.backend == "auto" else train.backend
+    given = dataclasses.replace(
+        given, train=dataclasses.replace(train, backend=backend, init_from=train.init_from or run.train.init_from)
+    )
     return configs.changed(run, given)
 
 

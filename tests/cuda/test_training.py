@@ -13,8 +13,8 @@ from runs import state, timeless
 STEPS = 4  # a graph of every second one is called, then recorded
 # of G and D both: convolutions and their transposes, batchnorm in three modes, dropout, a dense layer, EMA, clipping
 NORMED = (
-    "model.family=normed_dcgan:build", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]",
-    "model.widths_d=[4, 6]", "model.kernel=3", "model.dropout=0.25", "train.ema=0.9", "train.batch_size=4",
+    "model.family=normed_dcgan:build", "model.z=3", "model.widths_g=[4, 3]", "model.strides_g=[2, 2]",
+    "model.widths_d=[3, 4]", "model.kernel=3", "model.dropout=0.25", "train.ema=0.9", "train.batch_size=4",
     "g.rule=sgd", "d.rule=sgd", "d.clip_norm=1", "g.lr=0.01", "d.lr=0.01",
 )  # fmt: skip
 # D with second derivatives: between batches and at each step; at real ones and at every second step
@@ -27,8 +27,8 @@ CRITIC = (
     "model.kernel=3", "train.batch_size=4", "train.n_critic=1", "g.rule=sgd", "d.rule=sgd", "g.lr=0.01", "d.lr=0.01",
 )  # fmt: skip
 DENSE = (
-    "model.family=mlp", "model.z=3", "model.widths_g=[7]", "model.widths_d=[9]", "loss.name=non-saturating",
-    "train.batch_size=5", "train.n_critic=2", "d.rule=rmsprop", "d.weight_decay=0.01",
+    "model.family=mlp", "model.z=3", "model.widths_g=[5]", "model.widths_d=[6]", "loss.name=non-saturating",
+    "train.batch_size=3", "d.rule=rmsprop", "d.weight_decay=0.01",
 )  # fmt: skip
 
 

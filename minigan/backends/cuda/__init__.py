@@ -14,6 +14,7 @@ from minigan.errors import BackendError
 if _why := gate.missing():
     raise BackendError(f"backend 'cuda' needs {_why}")
 
+from minigan.backends.cuda._numba import SIMULATED as SIMULATED
 from minigan.backends.cuda.augment import (
     colour,
     colour_backward,
@@ -23,14 +24,14 @@ from minigan.backends.cuda.augment import (
     gather_pixels_backward,
     shift,
 )
-from minigan.backends.cuda.by_name import PLANNED as PLANNED
-from minigan.backends.cuda.by_name import by as by
 from minigan.backends.cuda.choice import chosen as chosen
 from minigan.backends.cuda.choice import require as require
 from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_wgrad
 from minigan.backends.cuda.embedding import embedding, embedding_backward
 from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import isa
+from minigan.backends.cuda.forced import PLANNED as PLANNED
+from minigan.backends.cuda.forced import by as by
 from minigan.backends.cuda.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -78,6 +79,7 @@ from minigan.backends.cuda.pointwise import (
 from minigan.backends.cuda.random import dropout, dropout_backward
 from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
+from minigan.backends.cuda.work import work_of as work_of
 from minigan.backends.plan_gpu import explain as explain
 
 NAME, ISA = "cuda", isa()

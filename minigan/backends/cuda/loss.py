@@ -1,8 +1,8 @@
 """Losses: (loss, dx), the mean over all elements and its gradient, in one pass.
 
-A block takes 4096 numbers, writes their gradients and one sum of their losses; a second launch of one block adds these
-sums up. One kernel for all losses of logits and a number, one for those of two arrays, one for rows of logits, one for
-the lengths of samples.
+A block takes 4096 numbers, writes their gradients and one sum of their losses; where there are several, a second launch
+of one block adds these sums up. One kernel for all losses of logits and a number, one for those of two arrays, one for
+rows of logits, one for the lengths of samples.
 """
 
 import math
@@ -14,7 +14,18 @@ from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.epilogue import sigmoid
 from minigan.backends.cuda.launch import Kernel, checked, kernel
-from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, partial_sums, total, warp_max, warp_sum
+from minigan.backends.cuda.reduce import (
+    CHUNK,
+    THREADS,
+    WARPS,
+    block_sum,
+    keep_sum,
+    partial_sums,
+    sum_of,
+    total,
+    warp_max,
+    warp_sum,
+)
 from minigan.models.shapes import Array
 
 
@@ -34,9 +45,7 @@ def _of_number(value: Any, derivative: Any) -> Callable[..., None]:
         for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
             sum += value(x[i], t)
             dx[i] = derivative(x[i], t) / n
-        sum = block_sum(sum, scratch)
-        if cuda.threadIdx.x == 0:
-            partial[cuda.blockIdx.x] = sum
+        keep_sum(block_sum(sum, scratch), n, partial)
 
     return of_number
 
@@ -51,9 +60,7 @@ def _of_array(value: Any, derivative: Any) -> Callable[..., None]:
         for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
             sum += value(x[i], t[i])
             dx[i] = derivative(x[i], t[i]) / n
-        sum = block_sum(sum, scratch)
-        if cuda.threadIdx.x == 0:
-            partial[cuda.blockIdx.x] = sum
+        keep_sum(block_sum(sum, scratch), n, partial)
 
     return of_array
 
@@ -159,7 +166,7 @@ def norm_loss(x: Array, kind: str) -> tuple[Array, Array, Array]:
     N = x.shape[0]
     dx, losses, norms = device().empty(x.shape), device().empty((N,)), device().empty((N,))
     _NORM_LOSSES[kind](N, x.reshape(N, -1), losses, norms, dx.reshape(N, -1))
-    return total(losses, N), dx, total(norms, N)
+    return sum_of(losses, N), dx, sum_of(norms, N)
 
 
 @kernel("void(float32[::1], int32[::1], int32, float32[::1], float32[::1])", block=THREADS, covers=WARPS)
@@ -190,7 +197,7 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
     checked(checks.softmax_cross_entropy, x, labels)
     dx, losses = device().empty(x.shape), device().empty(labels.shape)
     _softmax(x.shape[0], x, labels, x.shape[1], losses, dx)
-    return total(losses, x.shape[0]), dx
+    return sum_of(losses, x.shape[0]), dx
 
 
 @kernel("void(float32[::1], float32[::1], float32, float32[::1], float32[::1], float32[::1])", THREADS, CHUNK)
@@ -204,9 +211,7 @@ def _kl(mean, logvar, N, partial, dmean, dlogvar):
         sum += half * (mean[i] * mean[i] + beyond - logvar[i])
         dmean[i] = mean[i] / N
         dlogvar[i] = half * beyond / N
-    sum = block_sum(sum, scratch)
-    if cuda.threadIdx.x == 0:
-        partial[cuda.blockIdx.x] = sum
+    keep_sum(block_sum(sum, scratch), N, partial)
 
 
 def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:

@@ -16,7 +16,7 @@ from minigan.backends.cuda import epilogue
 from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.launch import Kernel, checked, kernel
-from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, mean_of, partial_sums, total
+from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, keep_sum, mean_of, partial_sums, total
 from minigan.models.shapes import Act, Array
 
 TAKEN = 4 * THREADS  # numbers a block takes
@@ -208,9 +208,7 @@ def _squares(x, partial):
     sum = float32(0)
     for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
         sum += x[i] * x[i]
-    sum = block_sum(sum, scratch)
-    if cuda.threadIdx.x == 0:
-        partial[cuda.blockIdx.x] = sum
+    keep_sum(block_sum(sum, scratch), float32(1), partial)
 
 
 def sum_squares(x: Array) -> Array:

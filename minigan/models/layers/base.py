@@ -40,6 +40,7 @@ class Layer:
     out_shape: Shape
     params: dict[str, Param]
     state: dict[str, float]  # name -> initial value; every state here is (C,)
+    frozen = False  # whether its parameters stay as they are; see Net
     couples = False  # whether a sample's y depends on the other samples of its batch
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
