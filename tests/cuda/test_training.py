@@ -19,8 +19,20 @@ NORMED = (
 )  # fmt: skip
 # D with second derivatives: between batches and at each step; at real ones and at every second step
 PENALISED = {
-    "wgan-gp": ("model.norm_d=layer", "model.act_d=tanh", "loss.name=wasserstein", "penalty.name=wgan-gp"),
-    "lazy r1": ("model.norm_d=instance", "penalty.name=r1", "penalty.every=2", "train.share_fake=true"),
+    "wgan-gp": (
+        "model.norm_d=layer",
+        "model.act_d=tanh",
+        "loss.name=wasserstein",
+        "penalty.name=wgan-gp",
+        "penalty.weight=0.1",
+    ),
+    "lazy r1": (
+        "model.norm_d=instance",
+        "penalty.name=r1",
+        "penalty.weight=0.1",
+        "penalty.every=2",
+        "train.share_fake=true",
+    ),
 }
 CRITIC = (
     "model.family=dcgan", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]", "model.widths_d=[4, 6]",
