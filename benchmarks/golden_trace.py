@@ -23,7 +23,7 @@ from torch import Tensor
 from minigan import config as configs
 from minigan import data, rng
 from minigan.backends import oracle
-from minigan.backends.clock import host_words
+from minigan.backends.clock import HOST_WORDS, WORDS, host_words
 from minigan.tasks.gan import GAN
 
 STEPS = 5
@@ -54,6 +54,7 @@ TRACES: dict[str, tuple[str, list[str], str]] = {
     "least-squares": ("dcgan-mnist", [*SMALL, "loss.name=least-squares", *DECAYING, "d.clip_norm=12"], "synthetic"),
     "hinge": ("dcgan-mnist", [*SMALL, "loss.name=hinge", *MOMENTUM, "d.clip_norm=3.1"], "synthetic"),
     "wasserstein": ("dcgan-mnist", [*SMALL, "loss.name=wasserstein", *CLIPPED, "d.clip_norm=0.62"], "synthetic"),
+    "relativistic": ("dcgan-mnist", [*SMALL, "loss.name=relativistic", "train.n_critic=2"], "synthetic"),
 }
 SYNTHETIC_SHAPE = (8, 8, 3)
 
@@ -75,13 +76,14 @@ def mse(x: Tensor, target: float) -> Tensor:
     return F.mse_loss(x, torch.full_like(x, target))
 
 
-# name: (loss of D from real, fake, smoothing; loss of G from fake; whether D(x) means D's sigmoid)
-LOSSES: dict[str, tuple[Callable[[Tensor, Tensor, float], Tensor], Callable[[Tensor], Tensor], bool]] = {
-    "minimax": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f: F.logsigmoid(-f).mean(), True),
-    "non-saturating": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f: -F.logsigmoid(f).mean(), True),
-    "least-squares": (lambda r, f, s: mse(r, 1) + mse(f, 0), lambda f: mse(f, 1), False),
-    "hinge": (lambda r, f, s: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f: -f.mean(), False),
-    "wasserstein": (lambda r, f, s: f.mean() - r.mean(), lambda f: -f.mean(), False),
+# name: (loss of D from real, fake, smoothing; loss of G from fake and real; whether D(x) means D's sigmoid)
+LOSSES: dict[str, tuple[Callable[[Tensor, Tensor, float], Tensor], Callable[[Tensor, Tensor], Tensor], bool]] = {
+    "minimax": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f, r: F.logsigmoid(-f).mean(), True),
+    "non-saturating": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f, r: -F.logsigmoid(f).mean(), True),
+    "least-squares": (lambda r, f, s: mse(r, 1) + mse(f, 0), lambda f, r: mse(f, 1), False),
+    "hinge": (lambda r, f, s: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f, r: -f.mean(), False),
+    "wasserstein": (lambda r, f, s: f.mean() - r.mean(), lambda f, r: -f.mean(), False),
+    "relativistic": (lambda r, f, s: F.softplus(f - r).mean(), lambda f, r: F.softplus(r - f).mean(), False),
 }
 
 OPTIMIZERS: dict[str, Callable[[Any, Any], torch.optim.Optimizer]] = {
@@ -187,7 +189,8 @@ class Reference:
 
     def judge(self, x: Tensor, tick: int, call: int) -> Tensor:
         """Images (N,H,W,C) -> D's output (N,1); (tick, call) choose the dropout masks."""
-        clock = host_words(self.config.train.seed, tick, [], np.float64)
+        clock = np.zeros(WORDS)
+        clock[:HOST_WORDS] = host_words(self.config.train.seed, tick, [], np.float64)
 
         def drop(y: Tensor, name: str) -> Tensor:
             stream = zlib.crc32(name.encode()) & 0xFFFFFF00 | call
@@ -232,7 +235,8 @@ class Reference:
                         t.clamp_(-train.weight_clip, train.weight_clip)
         tick = step * (train.n_critic + 1) + len(batches)
         fake = self.judge(self.generate(self._z("z/g", tick), update=True), tick, 0)
-        out |= self.update("g", self.generator_loss(fake), self.config.g)
+        real = self.judge(torch.tensor(batches[-1]), tick, 1)
+        out |= self.update("g", self.generator_loss(fake, real), self.config.g)
         for schedule in self.schedules.values():
             schedule.step()
         return out

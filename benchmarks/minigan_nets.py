@@ -53,7 +53,7 @@ def call(ops: Any, work: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, A
         z = ops.asarray(host.standard_normal((batch, gan.config.model.z), np.float32))
         gan.G.prepare(batch)  # the weights stay, as those of PyTorch's compiled and packed nets do
         return lambda: gan.G.forward(z, mode="running"), facts
-    real = ops.asarray(host.random((batch, *SHAPE), np.float32))
+    real = host.random((batch, *SHAPE), np.float32)
     numbers = count()
 
     def step() -> None:

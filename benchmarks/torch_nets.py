@@ -120,8 +120,8 @@ def _sample(settings: dict[str, Any], tables: Any, batch: int, g: Any, d: Any, l
 
 def _step(settings: dict[str, Any], tables: Any, batch: int, g: Any, d: Any, layout: Any) -> Callable[[], Any]:
     def adam(net: nn.Module, c: dict[str, Any]) -> torch.optim.Adam:
-        fused = True if settings["fused"] else None
-        return torch.optim.Adam(net.parameters(), c["lr"], (c["beta1"], c["beta2"]), c["eps"], fused=fused)
+        how = {"fused": True if settings["fused"] else None, "capturable": settings.get("capturable", False)}
+        return torch.optim.Adam(net.parameters(), c["lr"], (c["beta1"], c["beta2"]), c["eps"], **how)
 
     opt_g, opt_d = adam(g, tables["g"]), adam(d, tables["d"])
     weights_d = list(d.parameters())

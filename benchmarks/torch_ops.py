@@ -77,7 +77,7 @@ def _dropout(work: dict[str, Any], form: Callable[[Tensor], Tensor]) -> dict[str
 def _adam(work: dict[str, Any], form: Callable[[Tensor], Tensor]) -> dict[str, Call]:
     p = torch.randn(work["shape"], requires_grad=True)
     p.grad = torch.randn(work["shape"])
-    return {"step": torch.optim.Adam([p], 2e-4, (0.5, 0.999), fused=True).step}
+    return {"step": torch.optim.Adam([p], 2e-4, (0.5, 0.999), fused=True, capturable=p.is_cuda).step}
 
 
 def _pair(work: dict[str, Any], form: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:

@@ -67,3 +67,24 @@ OPS: list[Work] = [
 def chosen(rows: list[Work], only: str) -> list[Work]:
     """The rows whose name, with its pass, holds the text `only`."""
     return [row for row in rows if only.lower() in f"{row['name']} {row.get('pass', '')}".lower()]
+
+
+# ------------------------------------------------------------------------------------------------------- benchmarks.gpu
+
+GPU_NETS = {"DCGAN": "dcgan-mnist", "MLP GAN": "mlp-mnist"}
+GPU_BATCHES = (64, 256, 1024)
+COPY_BYTES = 1 << 30
+GEMM_SIDE = 8192  # of the square product that is the ceiling of all others
+
+_LARGE = (4096, 14, 14, 64)  # 206 MB: no second cache holds it
+GPU_OPS: list[Work] = [
+    *({"name": row["name"], "op": row["kind"], **{k: v for k, v in row.items() if k not in ("name", "kind")}}
+      for row in OPS),
+    *(
+        {"name": f"{kind} {'x'.join(map(str, _LARGE))}", "op": kind, "pass": which, "shape": _LARGE, "large": True}
+        for kind in ("batchnorm", "leaky_relu", "tanh", "dropout")
+        for which in ("forward", "backward")
+    ),
+    {"name": "Adam, 32 million numbers", "op": "adam", "pass": "step", "shape": (1 << 25,), "large": True},
+]  # fmt: skip
+PRODUCTS = {"linear", "conv", "convT"}  # what TF32 makes a difference to

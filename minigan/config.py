@@ -59,9 +59,11 @@ class Model:
     output: str = key("sigmoid", "G's last activation", choices=("tanh", "sigmoid", "none"))
     norm_d: str = key(
         "none",
-        "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not",
-        choices=("none", "batch", "layer", "instance"),
+        "norm after D's hidden layers, of images but the first; layer and instance go with a penalty, batch does not; "
+        "spectral: no layer, but every weight matrix of D is divided by its largest singular value",
+        choices=("none", "batch", "layer", "instance", "spectral"),
     )
+    packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -74,7 +76,8 @@ class Loss:
     """What both networks minimise."""
 
     name: str = key(
-        "non-saturating", "minimax, non-saturating, least-squares, hinge, wasserstein, or your module:function"
+        "non-saturating",
+        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
 
@@ -86,10 +89,10 @@ class Penalty:
     name: str = key(
         "none",
         "none; wgan-gp: (||g|| - 1)^2 between real and generated samples; dragan: the same around real ones; "
-        "r1, r2: ||g||^2 / 2 at real, at generated ones",
-        choices=("none", "wgan-gp", "dragan", "r1", "r2"),
+        "r1, r2, r1+r2: ||g||^2 / 2 at real, at generated ones, at both",
+        choices=("none", "wgan-gp", "dragan", "r1", "r2", "r1+r2"),
     )
-    weight: float = key(10.0, "what it is multiplied by: lambda of wgan-gp and dragan, gamma of r1 and r2", 0.0)
+    weight: float = key(10.0, "what it is multiplied by: lambda of wgan-gp and dragan, gamma of r1, r2, r1+r2", 0.0)
     every: int = key(1, "lazy: only at every so many of D's updates, and as many times as strong there", 1)
     noise: float = key(0.5, "dragan: standard deviation of the noise around real samples, in the data's units", 0.0)
 
@@ -335,10 +338,16 @@ def _resolve(config: Config) -> Config:
             f"lie in {fitting}; give data.range = 'auto'"
         )
     penalty = config.penalty
-    if config.loss.name == "wasserstein" and not config.train.weight_clip and penalty.name == "none":
+    spectral = config.model.norm_d == "spectral"
+    if config.loss.name == "wasserstein" and not (config.train.weight_clip or penalty.name != "none" or spectral):
         raise ConfigError(
             "loss.name wasserstein needs a bounded D: give penalty.name wgan-gp, or train.weight_clip, "
-            "0.01 in its paper"
+            "0.01 in its paper, or model.norm_d spectral"
+        )
+    if spectral and config.train.weight_clip:
+        raise ConfigError(
+            "model.norm_d spectral and train.weight_clip both bound D, and the norm makes up for what the clip takes; "
+            "leave one of them out"
         )
     if penalty.name != "none" and config.train.weight_clip:
         raise ConfigError(
@@ -351,6 +360,12 @@ def _resolve(config: Config) -> Config:
         raise ConfigError(
             f"penalty.name {penalty.name} takes D's gradient sample by sample, but batchnorm in D makes a sample's "
             "D(x) depend on its whole batch (arXiv:1704.00028, section 4); give model.norm_d layer"
+        )
+    size, packing = config.train.batch_size, config.model.packing
+    if size % packing:
+        raise ConfigError(
+            f"train.batch_size = {size} cannot be packed by model.packing = {packing}; give a multiple of {packing}, "
+            f"as {max(1, size // packing) * packing}"
         )
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")

@@ -1,6 +1,10 @@
 """GAN losses as a table of logit losses: which kind and target D's real, D's fake and G's fake outputs get.
 
 L_D = mean loss(D(x), real) + mean loss(D(G(z)), fake)          L_G = mean loss(D(G(z)), generator)
+
+or, on pairs of a real and a generated sample, what their difference gets:
+
+L_D = mean loss(D(x) - D(G(z)), critic)                         L_G = mean loss(D(G(z)) - D(x), generator)
 """
 
 import importlib
@@ -25,8 +29,22 @@ class Row(NamedTuple):
     generator: Term
     probability: bool
 
+    @property
+    def smooths(self) -> bool:
+        """Whether loss.smoothing means anything: D's target for real samples is a probability."""
+        return self.real.kind == "bce"
 
-LOSSES = {
+
+class Pairs(NamedTuple):
+    """A GAN loss on pairs. Only differences count, so D's raw output means nothing by itself, and no probability."""
+
+    critic: Term
+    generator: Term
+    probability: bool = False
+    smooths: bool = False
+
+
+LOSSES: dict[str, Row | Pairs] = {
     # Goodfellow et al. 2014, arXiv:1406.2661: G minimises log(1 - D(G(z))), which saturates while D is sure
     "minimax": Row(Term("bce", 1), Term("bce", 0), Term("minimax"), True),
     # the same paper, section 3: G minimises -log D(G(z))
@@ -37,20 +55,18 @@ LOSSES = {
     "hinge": Row(Term("hinge", 1), Term("hinge", -1), Term("linear", -1), False),
     # Arjovsky et al. 2017, arXiv:1701.07875; needs train.weight_clip or another Lipschitz constraint
     "wasserstein": Row(Term("linear", -1), Term("linear", 1), Term("linear", -1), False),
+    # Jolicoeur-Martineau 2018, arXiv:1807.00734; with penalty r1+r2 R3GAN's, arXiv:2501.05441: bce with target 1 is
+    # softplus(-x), so each player wants its own sample's D above the other's
+    "relativistic": Pairs(Term("bce", 1), Term("bce", 1)),
 }
 
 
 class Loss:
     """A row at work. `smoothing` s lowers bce's target of real samples from 1 to 1 - s (arXiv:1606.03498)."""
 
-    def __init__(self, name: str, smoothing: float = 0.0):
-        if name not in LOSSES:
-            raise ConfigError(f"loss.name {name!r} is unknown; {nearest(name, LOSSES)}, or module:function")
-        row = LOSSES[name]
-        if smoothing and row.real.kind != "bce":
-            raise ConfigError(
-                f"loss.smoothing {smoothing} is for losses on probabilities, not for {name}; leave it out"
-            )
+    pairs = False
+
+    def __init__(self, row: Row, smoothing: float = 0.0):
         self.real = Term(row.real.kind, row.real.target - smoothing)
         self.fake, self.generator_term, self.probability = row.fake, row.generator, row.probability
 
@@ -60,20 +76,47 @@ class Loss:
         loss_fake, dfake = ops.logit_loss(fake, *self.fake)
         return ops.axpby(1.0, loss_real, 1.0, loss_fake), dreal, dfake
 
-    def generator(self, ops: Any, fake: Array, real: Array | None = None) -> tuple[Array, Array]:
-        """fake: D's outputs (N,1) on generated samples -> loss (0-d), dfake. `real` is for losses on pairs."""
+    def generator(self, ops: Any, fake: Array) -> tuple[Array, Array]:
+        """fake: D's outputs (N,1) on generated samples -> loss (0-d), dfake."""
         loss, dfake = ops.logit_loss(fake, *self.generator_term)
         return loss, dfake
 
 
-def make_loss(name: str, smoothing: float) -> Any:
+class PairLoss:
+    """A row of pairs at work: sample n of the real batch is held against sample n of the generated one."""
+
+    pairs = True
+
+    def __init__(self, row: Pairs):
+        self.critic_term, self.generator_term, self.probability = row.critic, row.generator, row.probability
+
+    def critic(self, ops: Any, real: Array, fake: Array) -> tuple[Array, Array, Array]:
+        """real, fake: D's outputs (N,1) -> loss (0-d), dreal, dfake."""
+        loss, dreal = ops.logit_loss(ops.axpby(1.0, real, -1.0, fake), *self.critic_term)
+        return loss, dreal, ops.scale(dreal, -1.0)
+
+    def generator(self, ops: Any, fake: Array, real: Array) -> tuple[Array, Array]:
+        """fake, real: D's outputs (N,1) -> loss (0-d), dfake. D(x) does not depend on G, so there is no dreal."""
+        loss, dfake = ops.logit_loss(ops.axpby(1.0, fake, -1.0, real), *self.generator_term)
+        return loss, dfake
+
+
+def make_loss(name: str, smoothing: float = 0.0) -> Any:
     """A loss by its name in LOSSES, or the user's own as "module:function".
 
     The function is called with `smoothing` and gives an object like Loss: critic(ops, real, fake) -> loss, dreal,
-    dfake; generator(ops, fake) -> loss, dfake; probability, whether D's sigmoid is what a log shows.
+    dfake; generator(ops, fake) -> loss, dfake; probability, whether D's sigmoid is what a log shows. If it has a true
+    `pairs`, G's step also runs D on the real batch, and calls generator(ops, fake, real).
     """
     if ":" not in name:
-        return Loss(name, smoothing)
+        if name not in LOSSES:
+            raise ConfigError(f"loss.name {name!r} is unknown; {nearest(name, LOSSES)}, or module:function")
+        row = LOSSES[name]
+        if smoothing and not row.smooths:
+            raise ConfigError(
+                f"loss.smoothing {smoothing} is for losses on probabilities, not for {name}; leave it out"
+            )
+        return PairLoss(row) if isinstance(row, Pairs) else Loss(row, smoothing)
     loss = called(name, smoothing)
     missing = [word for word in ("critic", "generator", "probability") if not hasattr(loss, word)]
     if missing:

@@ -1,6 +1,7 @@
 """Penalties on the length of D's gradient by its input, as a table: where it is taken, and what is done with its norm.
 
-P = weight * mean_n f(||g_n||),  g = grad_x of the sum of D(x).   Its gradient by D's weights needs second derivatives:
+P = weight * mean_n f(||g_n||),  g = grad_x of the sum of D(x); at two batches of points, the sum of both.
+Its gradient by D's weights needs second derivatives:
 
     g, dys = D.backward(ones)           and u = dP/dg, from here on held fixed: dP/dW = grad_W (u . g)
     D.forward_tangent(u)                u . g is how D moves when x moves along u ...
@@ -10,6 +11,7 @@ docs/second-order.md derives it. Where ||g|| = 0 it has no direction, and u is 0
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +28,13 @@ CALL = 2  # D's third forward pass in its step, after the real and the generated
 
 
 class Row(NamedTuple):
-    """`points` makes of (D, the real batch, the generated one, what was drawn) the batch that g is taken at.
+    """Each of `points` makes of (D, the real batch, the generated one, what was drawn) a batch that g is taken at.
 
     `norm` is norm_loss's kind: "one" is (||g|| - 1)^2, "zero" is ||g||^2 / 2. `draw` makes on the host, of (config, the
     real batch's shape, a generator), the array that `points` takes.
     """
 
-    points: Callable[[Net, Batch, Batch, Sequence[Array]], Batch]
+    points: tuple[Callable[[Net, Batch, Batch, Sequence[Array]], Batch], ...]
     norm: str
     draw: Callable[[Config, Shape, np.random.Generator], Array] | None = None
 
@@ -73,12 +75,14 @@ def _passed(D: Net, x: Array) -> Batch:
 
 PENALTIES = {
     # Gulrajani et al. 2017, arXiv:1704.00028
-    "wgan-gp": Row(_between, "one", _shares),
+    "wgan-gp": Row((_between,), "one", _shares),
     # Kodali et al. 2017, arXiv:1705.07215
-    "dragan": Row(_around, "one", _noise),
+    "dragan": Row((_around,), "one", _noise),
     # Mescheder et al. 2018, arXiv:1801.04406
-    "r1": Row(_real, "zero"),
-    "r2": Row(_fake, "zero"),
+    "r1": Row((_real,), "zero"),
+    "r2": Row((_fake,), "zero"),
+    # Huang et al. 2024, arXiv:2501.05441: the relativistic loss needs both
+    "r1+r2": Row((_real, _fake), "zero"),
 }
 
 
@@ -120,12 +124,17 @@ class Penalty:
     def add(self, real: Batch, fake: Batch, given: Sequence[Array]) -> dict[str, Array]:
         """Adds to D's gradient that of `every` times the penalty. `given` is what `draw` gave, on the backend.
 
-        -> what a log line says of it: the penalty P and the mean ||g||, 0-d.
+        -> what a log line says of it: the penalty P and the mean ||g|| over all points, 0-d.
         """
         D, ops, (ones, *drawn) = self.D, self.D.ops, given
-        _, ctx = self.row.points(D, real, fake, drawn)
-        g, dys = D.backward(ones, ctx, need_dw=False, trace=True)
-        loss, u, norm = ops.norm_loss(g, self.row.norm)
-        _, tctx = D.forward_tangent(ops.scale(u, self.config.weight * self.config.every), ctx)
-        D.backward_tangent(None, dys, ctx, tctx, need_dx=False)
-        return {"penalty": ops.scale(loss, self.config.weight), "critic_grad_norm": norm}
+        losses, norms = [], []
+        for points in self.row.points:
+            _, ctx = points(D, real, fake, drawn)
+            g, dys = D.backward(ones, ctx, need_dw=False, trace=True)
+            loss, u, norm = ops.norm_loss(g, self.row.norm)
+            _, tctx = D.forward_tangent(ops.scale(u, self.config.weight * self.config.every), ctx)
+            D.backward_tangent(None, dys, ctx, tctx, need_dx=False)
+            losses.append(ops.scale(loss, self.config.weight))
+            norms.append(ops.scale(norm, 1 / len(self.row.points)))
+        add = partial(reduce, lambda a, b: ops.axpby(1.0, a, 1.0, b))
+        return {"penalty": add(losses), "critic_grad_norm": add(norms)}

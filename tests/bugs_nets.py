@@ -73,8 +73,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "ConvTranspose2d's gradient swaps the paddings",
-            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding)",
-            "self.ops.conv2d_wgrad(x, dy, self.dw, None, self.stride, self.padding[::-1])",
+            "self.ops.conv2d_wgrad(x, image, self.dw, None, self.stride, self.padding)",
+            "self.ops.conv2d_wgrad(x, image, self.dw, None, self.stride, self.padding[::-1])",
             (
                 "gradcheck: ConvTranspose2d.pairs",
                 "layers: shapes[transposed pairs]",
@@ -224,6 +224,18 @@ BUGS: dict[str, list[Row]] = {
     ],
     "models/net.py": [
         (
+            "gradients of normalised weights pile up",
+            "            self.ops.copyto(self.deff, 0)\n",
+            "            pass\n",
+            ("spectral: gradients_begin_at_zero_and_are_finished_once",),
+        ),
+        (
+            "gradients of normalised weights never reach the weights",
+            "            norm.finish()\n",
+            "            pass\n",
+            ("gradcheck: spectral.Chain", "gradcheck: penalty.wgan-gp.dcgan.spectral"),
+        ),
+        (
             "Chain skips a layer too many",
             ("for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):\n            dy = _back("),
             ("for i in reversed(range(0 if need_dx else self.first + 1, len(self.nodes))):\n            dy = _back("),
@@ -350,6 +362,42 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
+            "D's step leaves the singular vectors as they are",
+            "D.normalise_weights(iterate=True)",
+            "D.normalise_weights(iterate=False)",
+            ("spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise",),
+        ),
+        (
+            "G's step moves D's singular vectors",
+            "D.normalise_weights(iterate=False)",
+            "D.normalise_weights(iterate=True)",
+            ("spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise",),
+        ),
+        (
+            "G's step reads the weights that D had before its update",
+            "        D.normalise_weights(iterate=False)\n",
+            "",
+            ("gradcheck: step.spectral.mlp-mnist.g", "spectral: ds_step_iterates_once_and_gs_leaves_d_bitwise"),
+        ),
+        (
+            "the penalty draws for samples, not for packs",
+            "packed = (len(x_real) // self.packing, *self.D.in_shape)",
+            "packed = x_real.shape",
+            ("gradcheck: penalty.wgan-gp.mlp.packed",),
+        ),
+        (
+            "G's real pass drops like its fake one",
+            'D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)',
+            'D.forward(pack(ops, x_real, self.packing), mode="frozen")',
+            ("gradcheck: step.relativistic.g", "wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step"),
+        ),
+        (
+            "G's loss on pairs reads the step's first real batch",
+            "x_real = batches[-1:] if self.pairs else []",
+            "x_real = batches[:1] if self.pairs else []",
+            ("wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step",),
+        ),
+        (
             "the fake pass drops like the real one",
             "D.forward(x_fake, call=1)",
             "D.forward(x_fake, call=0)",
@@ -438,8 +486,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "D's statistics move in the G step",
-            'fake, ctx_d = D.forward(x_fake, mode="frozen")',
-            "fake, ctx_d = D.forward(x_fake)",
+            'fake, ctx_d = D.forward(pack(ops, x_fake, self.packing), mode="frozen")',
+            "fake, ctx_d = D.forward(pack(ops, x_fake, self.packing))",
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (
@@ -450,7 +498,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the G step minimises D's view",
-            "loss, dfake = self.loss.generator(ops, fake)",
+            "loss, dfake = self.loss.generator(ops, fake, *against)",
             "loss, dfake = self.loss.generator(ops, fake); dfake = -dfake",
             (
                 "gradcheck: step.minimax.g",
@@ -533,6 +581,68 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: restore_puts_everything_back",),
         ),
     ],
+    "models/spectral.py": [
+        (
+            "the gradient takes sigma for a constant",
+            "        self.ops.linear_wgrad(self.v, along.reshape(1, self.K), self.dw_eff, None)\n",
+            "",
+            (
+                "gradcheck: spectral.Linear",
+                "gradcheck: step.spectral.dcgan-mnist.d",
+                "spectral: gradients_begin_at_zero_and_are_finished_once",
+            ),
+        ),
+        (
+            "u' dw_eff v for <dw_eff, w_eff>, right for a w of rank one alone",
+            "inner = self.ops.mean(self.ops.mul(self.dw_eff, self.w_eff)).reshape(1, 1)",
+            "inner = (self.u @ self.dw_eff @ self.v.T) / (self.K * self.O)",
+            ("gradcheck: spectral.Linear", "gradcheck: spectral.Conv2d", "gradcheck: penalty.r1.mlp.spectral"),
+        ),
+        (
+            "the gradient is not divided by sigma",
+            "self.ops.add_scaled(1.0, self._over(self.dw_eff, self.sigma2), self.dw)",
+            "self.ops.add_scaled(1.0, self.dw_eff, self.dw)",
+            ("gradcheck: spectral.Linear", "gradcheck: step.spectral.mlp-mnist.d"),
+        ),
+        (
+            "w is divided by sigma squared",
+            "self.sigma2 = self.ops.mul(sigma, sigma)",
+            "self.sigma2 = self.ops.mul(self.ops.mul(sigma, sigma), self.ops.mul(sigma, sigma))",
+            ("gradcheck: spectral.Linear", "spectral: sigma_is_the_largest_singular_value"),
+        ),
+        (
+            "v is not made of length 1",
+            "self.ops.copyto(self.v, self._over(v, self.ops.sum_squares(v)))",
+            "self.ops.copyto(self.v, v)",
+            ("spectral: sigma_is_the_largest_singular_value",),
+        ),
+        (
+            "u is made of the next v's w",
+            "u = self.ops.linear_dgrad(self.v, self.w)",
+            "u = self.ops.linear_dgrad(self.v, self.w_eff * self.w)",
+            ("spectral: sigma_is_the_largest_singular_value",),
+        ),
+    ],
+    "models/packing.py": [
+        (
+            "packs of one sample m times",
+            "return reduce(ops.concat, [part.reshape(n // m, *shape) for part in parts])",
+            "return reduce(ops.concat, [parts[0].reshape(n // m, *shape)] * m)",
+            ("gradcheck: step.packed2.mlp-mnist.d", "wiring: packs_are_joined_along_the_channels"),
+        ),
+        (
+            "packs are split at the pixels",
+            "    parts = _apart(ops, dy, m)\n",
+            "    parts = _apart(ops, dy.reshape(1, -1), m)\n",
+            ("gradcheck: step.packed2.dcgan-mnist.g", "wiring: packs_are_joined_along_the_channels"),
+        ),
+        (
+            "parts come back in the other order",
+            "return [*parts, x]",
+            "return [x, *parts]",
+            ("gradcheck: step.packed3.mlp-mnist.g", "wiring: packs_are_joined_along_the_channels"),
+        ),
+    ],
     "losses.py": [
         (
             "non-saturating is minimax",
@@ -578,6 +688,18 @@ BUGS: dict[str, list[Row]] = {
                 "gradcheck: step.minimax.d",
                 "wiring: loss_values_and_slopes_by_hand",
             ),
+        ),
+        (
+            "the relativistic G wants the real sample on top",
+            "ops.logit_loss(ops.axpby(1.0, fake, -1.0, real), *self.generator_term)",
+            "ops.logit_loss(ops.axpby(1.0, real, -1.0, fake), *self.generator_term)",
+            ("gradcheck: step.relativistic.g", "wiring: a_pair_is_held_against_its_own_partner"),
+        ),
+        (
+            "the relativistic critic pushes both samples the same way",
+            "return loss, dreal, ops.scale(dreal, -1.0)",
+            "return loss, dreal, dreal",
+            ("gradcheck: step.relativistic.d", "wiring: a_pair_is_held_against_its_own_partner"),
         ),
     ],
     "optim.py": [
@@ -672,7 +794,7 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "what an op writes is not looked at",
-            'bad += [f"input {i}" for i, a in enumerate(args) if not _finite(a)]',
+            'bad += [f"input {i}" for i, a in enumerate(args) if not self._finite(a)]',
             "bad += []",
             ("wiring: replay_names_the_backward_pass_and_what_it_wrote",),
         ),

@@ -1,5 +1,6 @@
-"""Steps of small GANs on a given backend, and how two of them are held against each other. Needs neither pytest nor what
-reads data and writes runs, so that it also serves where little is installed.
+"""Steps of small GANs on a given backend, and how two of them are held against each other.
+
+Needs neither pytest nor what reads data and writes runs, so that it also serves where little is installed.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ DCGAN = (
     "d.rule=rmsprop",
 )  # fmt: skip
 TINY = ("train.batch_size=3", "model.z=2", "model.widths_g=[3, 2]", "model.strides_g=[2, 2]", "model.widths_d=[2, 3]")
-SMALL = ("train.batch_size=50", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]", "model.widths_d=[4, 6]")
+SMALL = ("train.batch_size=51", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]", "model.widths_d=[4, 6]")
 
 # What a step can be made of, over DCGAN and a size.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -32,6 +33,18 @@ KINDS: dict[str, tuple[str, ...]] = {
     "shared batch": ("train.share_fake=true",),
     "shared batch, one D step": ("train.share_fake=true", "train.n_critic=1"),
     "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
+    "on pairs": ("loss.name=relativistic", "penalty.name=r1+r2", "penalty.weight=0.1"),
+    "packed": ("model.packing=3",),
+    "penalty": ("model.norm_d=layer", "loss.name=wasserstein", "penalty.name=wgan-gp"),
+    "lazy penalty": ("train.n_critic=1", "penalty.name=r1", "penalty.every=2"),
+    "lazy penalty, shared batch": (
+        "train.n_critic=1",
+        "train.share_fake=true",
+        "model.norm_d=layer",
+        "penalty.name=dragan",
+        "penalty.every=2",
+    ),
+    "spectral": ("model.norm_d=spectral", "loss.name=hinge"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 

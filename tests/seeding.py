@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import test_layers
 import test_second
+import test_spectral
 import test_wiring
 
 import minigan
@@ -128,6 +129,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "naive": _naive,
     "layers": _test(test_layers),
     "second": _test(test_second),
+    "spectral": _test(test_spectral),
     "wiring": _test(test_wiring),
 }
 

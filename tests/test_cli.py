@@ -298,7 +298,7 @@ def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Pat
 
 
 OWN = """
-from minigan.losses import Loss
+from minigan.losses import make_loss
 from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Chain
 
@@ -307,7 +307,7 @@ def nets(model, shape):
     return Chain(Linear(size), Reshape(*shape)), Chain(Reshape(-1), Linear(1))
 
 def loss(smoothing):
-    return Loss("least-squares")
+    return make_loss("least-squares")
 
 def lacking(smoothing):
     return 3

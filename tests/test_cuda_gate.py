@@ -111,3 +111,16 @@ def test_wrapped_arrays_are_kept_as_long_as_the_arrays_and_are_never_anothers() 
 def test_the_trial_kernel_is_looked_at() -> None:
     pytest.importorskip("numba_cuda")
     assert _python(TRIAL, NUMBA_ENABLE_CUDASIM="1") == ["''", "adding 1 to 0, 1, ... gave 0, 1, ..."]
+
+
+def test_auto_does_not_take_the_simulator_for_a_gpu() -> None:
+    pytest.importorskip("numba_cuda")
+    program = "from minigan import backends\nprint(backends.load('cuda').NAME)\nprint(backends.choose()[1])"
+    named, auto = _python(program, NUMBA_ENABLE_CUDASIM="1")
+    assert (named, auto) == ("cuda", "backend cpp ('cuda' is simulated; see minigan doctor)")
+
+
+def test_the_simulator_says_what_it_lacks() -> None:
+    program = "import importlib.util as u; u.find_spec = lambda name: u if name == 'numba_cuda' else None\n" + ASK
+    first, _, _, _ = _python(program, NUMBA_ENABLE_CUDASIM="1")
+    assert first == "backend 'cuda' needs greenlet, for the simulator's threads: pip install 'minigan[cudasim]'"

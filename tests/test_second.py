@@ -144,16 +144,16 @@ def _batches(net: Net, n: int = 5) -> list[tuple[np.ndarray, Any]]:
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_linear_critic_by_hand(name: str) -> None:
-    """D(x) = w x + b: g = w at every point, so P = 3 (||w|| - 1)^2 or 3 ||w||^2 / 2."""
+    """D(x) = w x + b: g = w at every point, so P = 3 (||w|| - 1)^2 or 3 ||w||^2 / 2, for each batch of points."""
     net, penalty = _critic(Chain(Linear(1)), (4,), name, weight=3.0)
     (layer,) = net.layers
     net.dp[...] = 0.5
     value, norm = _added(penalty, *_batches(net))
     r = np.linalg.norm(layer.w)
-    one = PENALTIES[name].norm == "one"
+    one, weight = PENALTIES[name].norm == "one", 3 * len(PENALTIES[name].points)
     assert float(norm) == pytest.approx(r, rel=1e-12)
-    assert float(value) == pytest.approx(3 * ((r - 1) ** 2 if one else r**2 / 2), rel=1e-12)
-    expected = 3 * (2 * (r - 1) * layer.w / r if one else layer.w)
+    assert float(value) == pytest.approx(weight * ((r - 1) ** 2 if one else r**2 / 2), rel=1e-12)
+    expected = weight * (2 * (r - 1) * layer.w / r if one else layer.w)
     np.testing.assert_allclose(layer.dw - 0.5, expected, rtol=1e-10)
     assert (layer.db == 0.5).all(), "b moves no gradient by x"
 
@@ -192,8 +192,10 @@ def test_points_are_where_the_table_says() -> None:
     drawn = {
         name: Penalty(dataclasses.replace(words, name=name), net, 0).draw((5, 4), np.float64, 1) for name in PENALTIES
     }
-    at = {name: row.points(net, real, fake, drawn[name][1:]) for name, row in PENALTIES.items()}
+    points = {name: [p(net, real, fake, drawn[name][1:]) for p in row.points] for name, row in PENALTIES.items()}
+    at = {name: first for name, (first, *_) in points.items()}
     assert at["r1"] is real and at["r2"] is fake, "their contexts are used again"
+    assert points["r1+r2"] == [real, fake] and all(len(p) == 1 for name, p in points.items() if name != "r1+r2")
     a = (at["wgan-gp"][0] - fake[0]) / (real[0] - fake[0])
     np.testing.assert_allclose(a, np.broadcast_to(a[:, :1], a.shape), rtol=1e-9)
     np.testing.assert_allclose(a[:, 0], rng.host(0, "penalty", 1).random(5), rtol=1e-9)
@@ -205,7 +207,14 @@ def test_points_are_where_the_table_says() -> None:
 # ------------------------------------------------------------------------------------------------------------- the step
 
 
-def gan(name: str, kind: str = "dcgan.leaky_relu", backend: Any = ops, dtype: str = "float64", **keys: Any) -> GAN:
+def gan(
+    name: str,
+    kind: str = "dcgan.leaky_relu",
+    backend: Any = ops,
+    dtype: str = "float64",
+    dropout: float = 0.3,
+    **keys: Any,
+) -> GAN:
     """A small GAN with that penalty and kind of D; SGD, so that an update shows the gradient."""
     _, changes = NETS[kind]
     family = "mlp" if kind.startswith("mlp") else "dcgan"
@@ -242,7 +251,7 @@ def test_a_penalty_adds_to_d_and_leaves_g_and_the_losses_alone(name: str) -> Non
     assert all(float(records[0][key]) == float(records[1][key]) for key in ("loss_d", "d_real", "d_fake"))
 
 
-@pytest.mark.parametrize(("name", "passes"), [("wgan-gp", 3), ("dragan", 3), ("r1", 2), ("r2", 2)])
+@pytest.mark.parametrize(("name", "passes"), [("wgan-gp", 3), ("dragan", 3), ("r1", 2), ("r2", 2), ("r1+r2", 2)])
 def test_r1_and_r2_need_no_forward_pass_of_their_own(name: str, passes: int) -> None:
     made, calls = gan(name), []
     forward = made.D.forward

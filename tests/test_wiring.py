@@ -16,10 +16,11 @@ from minigan import config, rng
 from minigan.backends import load
 from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.backends.proxies import Finite, NotFinite
-from minigan.errors import ConfigError
-from minigan.losses import LOSSES, Loss
+from minigan.errors import ConfigError, ShapeError
+from minigan.losses import LOSSES, make_loss
 from minigan.models.layers import BatchNorm
 from minigan.models.net import Net
+from minigan.models.packing import pack, packed_shape, unpack
 from minigan.tasks.gan import DRAW, GAN
 
 ops = load("numpy")
@@ -127,19 +128,20 @@ def _assert_slope(net: Net, loss: Callable[[], float]) -> None:
 def test_g_gradient_is_that_of_its_loss_through_d() -> None:
     for name in LOSSES:
         gan = ready(make(name))
-        gan.g_step(z(), update=False)
+        gan.g_step(z(), update=False, x_real=batch())
 
         def loss(gan: GAN = gan) -> float:
             x_fake, _ = gan.G.forward(z(), "frozen")
             fake, _ = gan.D.forward(x_fake, "frozen")
-            return float(gan.loss.generator(ops, fake)[0]) + 0.01 * weights_squared(gan.G)
+            real = [gan.D.forward(batch(), "frozen", call=1)[0]] if gan.pairs else []
+            return float(gan.loss.generator(ops, fake, *real)[0]) + 0.01 * weights_squared(gan.G)
 
         _assert_slope(gan.G, loss)
 
 
 def test_d_gradient_is_that_of_its_loss() -> None:
     for name in LOSSES:
-        gan = ready(make(name, smoothing=0.1 if LOSSES[name].real.kind == "bce" else 0.0))
+        gan = ready(make(name, smoothing=0.1 if LOSSES[name].smooths else 0.0))
         gan.d_step(batch(), z(), update=False)
 
         def loss(gan: GAN = gan) -> float:
@@ -219,7 +221,7 @@ def test_a_d_step_raises_d_real_minus_d_fake_and_a_g_step_raises_d_fake() -> Non
         gan.d_step(batch(), z())
         further, fooled = verdicts()
         assert further > apart, f"{name}: D(x) - D(G(z)) went from {apart} to {further}"
-        gan.g_step(z())
+        gan.g_step(z(), x_real=batch())
         assert verdicts()[1] > fooled, f"{name}: D(G(z)) went from {fooled} to {verdicts()[1]}"
 
 
@@ -380,7 +382,8 @@ def _softplus(x: float) -> float:
     return math.log1p(math.exp(x))
 
 
-VALUES = {  # loss: (critic, generator) at real logit a and fake logit b, smoothing s
+# loss: (critic, generator) at real logit a and fake logit b, smoothing s; on pairs the generator reads a too
+VALUES: dict[str, tuple[Callable[..., float], Callable[..., float]]] = {
     "minimax": (
         lambda a, b, s: (1 - s) * _softplus(-a) + s * _softplus(a) + _softplus(b),
         lambda b: math.log(1 - 1 / (1 + math.exp(-b))),
@@ -392,14 +395,15 @@ VALUES = {  # loss: (critic, generator) at real logit a and fake logit b, smooth
     "least-squares": (lambda a, b, s: (a - 1) ** 2 + b**2, lambda b: (b - 1) ** 2),
     "hinge": (lambda a, b, s: max(0, 1 - a) + max(0, 1 + b), lambda b: -b),
     "wasserstein": (lambda a, b, s: b - a, lambda b: -b),
+    "relativistic": (lambda a, b, s: _softplus(b - a), lambda b, a: _softplus(a - b)),
 }
 
 
 def test_loss_values_and_slopes_by_hand() -> None:
     assert set(VALUES) == set(LOSSES)
     for name, (critic, generator) in VALUES.items():
-        for smoothing in (0.0, 0.1) if LOSSES[name].real.kind == "bce" else (0.0,):
-            loss = Loss(name, smoothing)
+        for smoothing in (0.0, 0.1) if LOSSES[name].smooths else (0.0,):
+            loss = make_loss(name, smoothing)
             for a, b in ((0.3, -0.4), (2.0, 1.5), (-1.7, -2.5)):
                 real, fake = np.array([[a], [a]]), np.array([[b], [b]])
                 value, dreal, dfake = loss.critic(ops, real, fake)
@@ -410,19 +414,79 @@ def test_loss_values_and_slopes_by_hand() -> None:
                 by_b = (critic(a, b + e, smoothing) - critic(a, b - e, smoothing)) / (2 * e)
                 np.testing.assert_allclose(dreal, by_a / 2, rtol=1e-7, atol=1e-9, err_msg=where)
                 np.testing.assert_allclose(dfake, by_b / 2, rtol=1e-7, atol=1e-9, err_msg=where)
-                value, dfake = loss.generator(ops, fake)
-                assert float(value) == pytest.approx(generator(b), rel=1e-12), where
-                by_b = (generator(b + e) - generator(b - e)) / (2 * e)
+                value, dfake = loss.generator(ops, fake, *[real][: loss.pairs])
+                more = [a][: loss.pairs]
+                assert float(value) == pytest.approx(generator(b, *more), rel=1e-12), where
+                by_b = (generator(b + e, *more) - generator(b - e, *more)) / (2 * e)
                 np.testing.assert_allclose(dfake, by_b / 2, rtol=1e-7, atol=1e-9, err_msg=where)
 
 
+def test_a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step() -> None:
+    gan, passes = make("relativistic", n_critic=2), []
+    forward = gan.D.forward
+    gan.D.forward = lambda x, mode="batch", call=0: passes.append((x, mode, call)) or forward(x, mode, call)  # type: ignore[method-assign]
+    d = {name: a.copy() for name, a in gan.D.state_layout.views(gan.D.state).items()}
+    batches = [batch(1), batch(2)]
+    record = gan.step(batches, 0)
+    assert [(mode, call) for _, mode, call in passes[4:]] == [("frozen", 0), ("frozen", 1)], "two dropout masks"
+    np.testing.assert_array_equal(passes[5][0], batches[1])
+    assert not gan.bad() and float(record["loss_g"]) > 0
+    assert any(not np.array_equal(a, gan.D.state_layout.views(gan.D.state)[name]) for name, a in d.items())
+
+
+def test_a_pair_is_held_against_its_own_partner() -> None:
+    loss = make_loss("relativistic")
+    real, fake = np.array([[1.0], [-2.0]]), np.array([[0.5], [3.0]])
+    value, dreal, dfake = loss.critic(ops, real, fake)
+    assert float(value) == pytest.approx((_softplus(-0.5) + _softplus(5.0)) / 2, rel=1e-12)
+    np.testing.assert_array_equal(dreal, -dfake)
+    value, dfake = loss.generator(ops, fake, real)
+    assert float(value) == pytest.approx((_softplus(0.5) + _softplus(-5.0)) / 2, rel=1e-12)
+
+
 def test_smoothing_is_one_sided_and_for_probabilities() -> None:
-    loss = Loss("non-saturating", 0.1)
+    loss = make_loss("non-saturating", 0.1)
     assert (loss.real.target, loss.fake.target, loss.generator_term.target) == (0.9, 0.0, 1.0)
     with pytest.raises(ConfigError, match=r"loss\.smoothing 0\.1 is for losses on probabilities, not for hinge"):
-        Loss("hinge", 0.1)
+        make_loss("hinge", 0.1)
+    with pytest.raises(ConfigError, match=r"loss\.smoothing 0\.1 .* not for relativistic; leave it out"):
+        make_loss("relativistic", 0.1)
     with pytest.raises(ConfigError, match=r"loss.name 'hinges' is unknown; did you mean 'hinge'\?"):
-        Loss("hinges")
+        make_loss("hinges")
+
+
+# -------------------------------------------------------------------------------------------------------------- packing
+
+
+def test_packs_are_joined_along_the_channels() -> None:
+    for m in (1, 2, 3):
+        for shape in ((2,), (3, 2, 2)):
+            x = rng.host(0, "test/pack").standard_normal((2 * m, *shape))
+            y = pack(ops, x, m)
+            assert y.shape == (2, *packed_shape(shape, m))
+            np.testing.assert_array_equal(y, np.concatenate([x[2 * i : 2 * i + 2] for i in range(m)], axis=-1))
+            np.testing.assert_array_equal(unpack(ops, y, m), x)
+    with pytest.raises(ShapeError, match="a batch of 5 samples cannot be packed by 2; give a multiple of 2"):
+        pack(ops, np.zeros((5, 2)), 2)
+    with pytest.raises(ConfigError, match=r"batch_size = 63 cannot be packed by model\.packing = 2; .* as 62"):
+        config.load("digits", ["train.batch_size=63", "model.packing=2"])
+
+
+def test_a_packed_d_reads_more_and_g_is_the_same() -> None:
+    plain, packed = (make_gan(packing=m) for m in (1, 3))
+    assert (plain.D.in_shape, packed.D.in_shape) == (SHAPE, (8, 8, 3))
+    np.testing.assert_array_equal(plain.G.p, packed.G.p)
+    shapes = []
+    forward = packed.D.forward
+    packed.D.forward = lambda x, *args, **more: shapes.append(x.shape) or forward(x, *args, **more)  # type: ignore[method-assign]
+    packed.step([batch(n=6)], 0)
+    assert not packed.bad() and shapes == [(2, 8, 8, 3)] * 3
+
+
+def make_gan(**model: Any) -> GAN:
+    """As `make`, with other keys of the model."""
+    words = config.Config(model=dataclasses.replace(MODEL, **model), train=config.Train(dtype="float64", seed=3))
+    return GAN(words, ops, SHAPE)
 
 
 # ------------------------------------------------------------------------------------------------------------ NaN guard

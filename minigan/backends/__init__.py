@@ -40,6 +40,8 @@ def choose() -> tuple[ModuleType, str]:
     for name in PREFERENCE:
         try:
             module = load(name)
+            if getattr(module, "SIMULATED", False):
+                raise BackendError(f"backend {name!r} is simulated: ask for it by name, to test or study it")
         except BackendError as e:
             refused.append(re.split("[:;]", str(e))[0].removeprefix("backend "))
         else:

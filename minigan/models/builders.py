@@ -19,6 +19,7 @@ from minigan.models.layers import (
     Reshape,
 )
 from minigan.models.net import Chain, Net
+from minigan.models.packing import packed_shape
 from minigan.models.shapes import Act, Shape, make_act
 
 
@@ -85,7 +86,7 @@ def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
     return Chain(*g), Chain(*d, Reshape(-1), Linear(1, init=init))
 
 
-# model.norm_d: (model, activation) -> the norm
+# model.norm_d, where it is a layer: (model, activation) -> the norm
 NORMS_D: dict[str, Callable[[Model, Act | None], Layer]] = {
     "batch": lambda model, act: BatchNorm(model.bn_eps, model.bn_momentum, act),
     "layer": lambda model, act: LayerNorm(model.bn_eps, act),
@@ -94,8 +95,8 @@ NORMS_D: dict[str, Callable[[Model, Act | None], Layer]] = {
 
 
 def _normed(model: Model, act: Act | None, make: Callable[..., Layer]) -> list[Layer]:
-    """A hidden layer of D, make(act=...); with model.norm_d a norm follows, whose beta is the bias."""
-    if model.norm_d == "none":
+    """A hidden layer of D, make(act=...); with a norm of NORMS_D that follows, its beta is the bias."""
+    if model.norm_d not in NORMS_D:
         return [make(act=act)]
     return [make(bias=False), NORMS_D[model.norm_d](model, act)]
 
@@ -118,8 +119,8 @@ def make_nets(
     """G and D, unbound; `family` is a user's own builder (model, item shape) -> roots of G and D; `freeze` names the
     frozen layers of both.
 
-    Raises ConfigError on an unknown family or frozen layer, ShapeError when G does not make items of `shape` or D does
-    not give one number.
+    D's root is given what model.packing makes of items. Raises ConfigError on an unknown family or frozen layer,
+    ShapeError when G does not make items of `shape` or D does not give one number.
     """
     if family is None and model.family not in FAMILIES:
         near = nearest(model.family, FAMILIES)
@@ -128,7 +129,8 @@ def make_nets(
     if not isinstance(roots, tuple) or len(roots) != 2:
         raise ConfigError(f"model.family {model.family!r} made {type(roots).__name__}, expected the roots (G, D)")
     root_g, root_d = roots
-    g, d = Net("g", root_g, (model.z,), l2_g, freeze[0]), Net("d", root_d, shape, l2_d, freeze[1])
+    g = Net("g", root_g, (model.z,), l2_g, freeze[0])
+    d = Net("d", root_d, packed_shape(shape, model.packing), l2_d, freeze[1], model.norm_d == "spectral")
     if g.out_shape != tuple(shape) or d.out_shape != (1,):
         raise ShapeError(f"G makes {g.out_shape} and D gives {d.out_shape}, expected {tuple(shape)} and (1,)")
     return g, d

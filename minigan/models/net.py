@@ -1,4 +1,4 @@
-"""Nets: trees of layers under four combinators, and the slabs that hold their parameters.
+"""Nets: trees of layers under four combinators, over slabs that hold their parameters.
 
 Every node has the same passes as a layer, so a tree is read, run and differentiated like one.
 """
@@ -13,10 +13,8 @@ from minigan import rng
 from minigan.errors import ConfigError, ShapeError, nearest
 from minigan.models.layers import MODES, How, Layer
 from minigan.models.shapes import Array, Shape, expect
-
-SEGMENTS = ("decay", "no_decay", "frozen")  # frozen last, so that what is learned is one slice
-_ALIGN_BYTES = 64
-
+from minigan.models.slabs import Layout, size_of
+from minigan.models.spectral import Spectral
 
 Dys = dict[str, Array]  # by the name of each layer: the dy that its backward pass was given
 
@@ -249,47 +247,29 @@ def leaves(root: Any) -> Iterator[Layer]:
     return (node for node in nodes(root) if isinstance(node, Layer))
 
 
-class Layout:
-    """Where each named array lies in a slab: offsets padded to 64 bytes, segments one after the other."""
-
-    def __init__(self, shapes: dict[str, tuple[Shape, str]], itemsize: int):
-        self.shapes = {name: shape for name, (shape, _) in shapes.items()}
-        self.at: dict[str, int] = {}
-        self.segments: dict[str, slice] = {}
-        unit, size = _ALIGN_BYTES // itemsize, 0
-        for segment in SEGMENTS:
-            start = size
-            for name, (shape, of) in shapes.items():
-                if of == segment:
-                    self.at[name] = size
-                    size += -(-_size(shape) // unit) * unit
-            self.segments[segment] = slice(start, size)
-        self.size = size
-        self.learned = slice(0, self.segments["frozen"].start)
-        self.frozen = frozenset(name for name, (_, of) in shapes.items() if of == "frozen")
-
-    def views(self, slab: Array) -> dict[str, Array]:
-        """name -> view of the slab, in the shape it was declared with."""
-        return {n: slab[a : a + _size(self.shapes[n])].reshape(self.shapes[n]) for n, a in self.at.items()}
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
-
-
 class Net:
     """A tree with its slabs: `p` parameters, `dp` their gradients, `state` running statistics; one buffer each.
 
     Built on shapes alone, it can be inspected; `bind` gives it a backend and memory. The parameters of layers that
     `freeze` names, whole or by prefix ("g.1" holds g.1.body.0), lie in the segment that no optimizer takes, and their
-    gradients are not computed. Raises ConfigError when it names none, or all.
+    gradients are not computed. With `spectral` every layer's w is spectrally normalised: see normalise_weights.
+    Raises ConfigError when `freeze` names no layer, or all.
     """
 
     p: Array
     dp: Array
     state: Array
+    deff: Array  # the gradients of normalised weights
 
-    def __init__(self, name: str, root: Any, in_shape: Shape, l2: float = 0.0, freeze: Sequence[str] = ()):
+    def __init__(
+        self,
+        name: str,
+        root: Any,
+        in_shape: Shape,
+        l2: float = 0.0,
+        freeze: Sequence[str] = (),
+        spectral: bool = False,
+    ):
         self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
         self.out_shape = root.attach(name, in_shape)
         self.layers = list(leaves(root))
@@ -298,6 +278,7 @@ class Net:
             raise ShapeError(
                 f"{twice[0]} stands twice in net {name}; a layer holds its own weights, so make one for each"
             )
+        self.spectral = [Spectral(layer) for layer in self.layers if spectral and "w" in layer.params]
         self._freeze(freeze)
 
     def _freeze(self, prefixes: Sequence[str]) -> None:
@@ -317,7 +298,7 @@ class Net:
     @property
     def parameters(self) -> int:
         """How many numbers are learned."""
-        return sum(_size(param.shape) for layer in self.layers for param in layer.params.values())
+        return sum(size_of(param.shape) for layer in self.layers for param in layer.params.values())
 
     def bind(self, ops: Any, seed: int, dtype: Any = np.float32, clock: Array | None = None) -> None:
         """Makes the slabs and fills them with initial values: each a function of (seed, parameter name)."""
@@ -332,9 +313,10 @@ class Net:
             for k, v in a.params.items()
         }
         self.layout = Layout(params, itemsize)
-        self.state_layout = Layout(
-            {f"{a.name}.{k}": ((a.in_shape[-1],), "no_decay") for a in self.layers for k in a.state}, itemsize
-        )
+        states: dict[str, Shape] = {f"{a.name}.{k}": (a.in_shape[-1],) for a in self.layers for k in a.state}
+        for norm in self.spectral:
+            states |= norm.state
+        self.state_layout = Layout({name: (shape, "no_decay") for name, shape in states.items()}, itemsize)
         self.p, self.dp = ops.zeros((self.layout.size,), dtype), ops.zeros((self.layout.size,), dtype)
         self.state = ops.zeros((self.state_layout.size,), dtype)
         p, dp, state = self.layout.views(self.p), self.layout.views(self.dp), self.state_layout.views(self.state)
@@ -350,6 +332,22 @@ class Net:
                 ops.copyto(state[full], np.full(state[full].shape, value))
                 setattr(layer, key, state[full])
         self.use(ops)
+        if self.spectral:
+            self._bind_spectral(ops, seed, dtype)
+
+    def _bind_spectral(self, ops: Any, seed: int, dtype: Any) -> None:
+        """Memory for normalised weights, and u and v from a random v: again a function of (seed, name)."""
+        layout = Layout({f"{a.layer.name}.w": (a.shape, "decay") for a in self.spectral}, np.dtype(dtype).itemsize)
+        eff, self.deff = (ops.zeros((layout.size,), dtype) for _ in range(2))
+        ones = ops.zeros((max(max(a.K, a.O) for a in self.spectral),), dtype)
+        ops.copyto(ones, 1)
+        p, dp, state = self.layout.views(self.p), self.layout.views(self.dp), self.state_layout.views(self.state)
+        w_eff, dw_eff = layout.views(eff), layout.views(self.deff)
+        for norm in self.spectral:
+            w, (u, v) = f"{norm.layer.name}.w", norm.state
+            ops.copyto(state[v], rng.host(seed, f"init/{v}").standard_normal(norm.O))
+            norm.bind(p[w], dp[w], w_eff[w], dw_eff[w], state[u], state[v], ones)
+        self.normalise_weights(iterate=True)
 
     def use(self, ops: Any) -> None:
         """Runs on `ops` from now on: a backend, or a proxy around it (backends/proxies.py)."""
@@ -419,6 +417,18 @@ class Net:
     def zero_grad(self) -> None:
         """dp <- 0"""
         self.ops.copyto(self.dp, 0)
+        if self.spectral:
+            self.ops.copyto(self.deff, 0)
+
+    def normalise_weights(self, iterate: bool) -> None:
+        """Makes what passes read of spectrally normalised weights, from now until the slab is written.
+
+        With `iterate` a power iteration first brings u and v nearer; without, the state stays as it is.
+        """
+        for norm in self.spectral:
+            if iterate:
+                norm.iterate()
+            norm.normalise()
 
     def add_penalty(self, loss: Array) -> Array:
         """loss + lambda ||theta||^2 over the weights (not biases, not norms), 0-d arrays."""
@@ -427,7 +437,12 @@ class Net:
         return self.ops.axpby(1.0, loss, self.l2, self.ops.sum_squares(self.p[self.layout.segments["decay"]]))
 
     def finish_gradients(self) -> None:
-        """Once, after all backward passes: adds the gradient of lambda ||theta||^2, which is 2 lambda theta."""
+        """Once, after all backward passes: adds the gradients of normalised weights, and of lambda ||theta||^2, which
+        is 2 lambda theta.
+        """
+        for norm in self.spectral:
+            if not norm.layer.frozen:
+                norm.finish()
         if self.l2:
             decay = self.layout.segments["decay"]
             self.ops.add_scaled(2 * self.l2, self.p[decay], self.dp[decay])

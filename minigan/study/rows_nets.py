@@ -55,7 +55,8 @@ class Bound:
         for dtype in (np.float64, np.complex128):
             net = make()
             net.bind(ops, 0, dtype, at)
-            for view in net.state_layout.views(net.state).values():
+            views = net.state_layout.views(net.state)
+            for view in (views[f"{layer.name}.{key}"] for layer in net.layers for key in layer.state):
                 ops.copyto(view, np.linspace(0.5, 1.5, view.size))
             self.nets[np.dtype(dtype)] = net
         self.real = self.nets[np.dtype(np.float64)]
@@ -67,7 +68,18 @@ class Bound:
         names = [f"{layer.name}.{key}" for layer in net.layers for key in layer.params]
         for name, value in zip(names, values, strict=True):
             ops.copyto(views[name], value)
+        net.normalise_weights(iterate=False)
         return net
+
+    def iterate(self, values: Sequence[Array], times: int) -> None:
+        """Power iterations of spectral norms at these parameters; from then on u and v are held."""
+        net = self.holding(np.float64, values)
+        for _ in range(times):
+            net.normalise_weights(iterate=True)
+        found = net.state_layout.views(net.state)
+        for other in self.nets.values():
+            for key, view in other.state_layout.views(other.state).items():
+                ops.copyto(view, found[key])
 
 
 def gradients_of(net: Net) -> list[Array]:
@@ -77,18 +89,21 @@ def gradients_of(net: Net) -> list[Array]:
 
 
 BASE = 0.5
+SETTLED = 300  # power iterations after which one more, as in a D step, moves u and v by rounding alone
 Tree = Callable[[], Any]
 
 
 def _tree(
-    root: Tree, in_shape: Shape, mode: str = "frozen", batch: int = 4, labels: int = 0
+    root: Tree, in_shape: Shape, mode: str = "frozen", batch: int = 4, labels: int = 0, spectral: bool = False
 ) -> Callable[[Numbers], Problem]:
     """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it."""
 
     def make(g: Numbers) -> Problem:
-        bound = Bound(lambda: Net("t", root(), in_shape), clock())
+        bound = Bound(lambda: Net("t", root(), in_shape, spectral=spectral), clock())
         drawn = g.integers(0, labels, (batch, *in_shape)).astype(np.int32) if labels else None
         first = {} if labels else {"x": apart(g, batch, *in_shape)}
+        fixed = values_of(bound.real, g)
+        bound.iterate(list(fixed.values()), 1)
 
         def split(inputs: tuple[Array, ...]) -> tuple[Net, Array]:
             x, values = (drawn, inputs) if labels else (inputs[0], inputs[1:])
@@ -101,11 +116,13 @@ def _tree(
         def backward(dy: Any, *inputs: Array) -> list[Array | None]:
             net, x = split(inputs)
             _, ctx = net.forward(x, mode)
+            net.zero_grad()
             net.dp[...] = BASE
             dx = net.backward(dy, ctx)
+            net.finish_gradients()
             return [*([] if labels else [dx]), *gradients_of(net)]
 
-        return Problem(forward, backward, {**first, **values_of(bound.real, g)})
+        return Problem(forward, backward, {**first, **fixed})
 
     return make
 
@@ -138,6 +155,17 @@ LAYERS: dict[str, tuple[Tree, Shape]] = {
 }
 
 
+# u and v after one power iteration, so that sigma is not yet a singular value, and its gradient still u v'
+SPECTRAL: dict[str, tuple[Tree, Shape]] = {
+    "spectral.Linear": (lambda: Linear(3, act=_LEAKY), (5,)),
+    "spectral.Conv2d": (lambda: Conv2d(3, (3, 2), 2, act=_TANH), (5, 4, 2)),
+    "spectral.Chain": (
+        lambda: Chain(_conv(3, 2), Reshape(-1), Linear(4, bias=False, act=_LEAKY), Linear(1)),
+        (4, 4, 2),
+    ),
+}
+
+
 def reduced(preset: str, **overrides: Any) -> config.Config:
     """A preset's networks, narrow: the same layers, strides, padding and activations."""
     narrow: dict[str, dict[str, Any]] = {
@@ -158,19 +186,27 @@ def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
     return _tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
 
 
-def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
+def packed(x: Array, m: int) -> Array:
+    """models/packing.py's pack, said otherwise."""
+    return np.concatenate(np.split(x, m), axis=-1)
+
+
+def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> Callable[[Numbers], Problem]:
     """What one player minimises, lambda ||theta||^2 included, as a function of all its parameters.
 
-    The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss is worked out from forward passes alone.
+    `model` are keys other than the preset's. The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss
+    is worked out from forward passes alone.
     """
 
     def make(g: Numbers) -> Problem:
-        preset, rate = "dcgan-mnist", 0.01
-        smoothing = 0.1 if LOSSES[loss].real.kind == "bce" else 0.0
+        rate = 0.01
+        smoothing = 0.1 if LOSSES[loss].smooths else 0.0
         regular = config.Optim(l2=rate)
         words = reduced(
             preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
         )
+        words = dataclasses.replace(words, model=dataclasses.replace(words.model, **model))
+        packing = words.model.packing
         gan = GAN(words, ops, SHAPES[preset])
         gan.clock.array[:] = clock()
 
@@ -179,18 +215,23 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
 
         pair = {name: Bound(partial(made, i), gan.clock.array) for i, name in enumerate("gd")}
         fixed = {name: values_of(bound.real, g) for name, bound in pair.items()}
-        x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
+        pair["d"].iterate(list(fixed["d"].values()), SETTLED)
+        ops.copyto(gan.D.state, pair["d"].real.state)
+        n = 2 * packing if packing > 1 else 4
+        x_real, z = g.uniform(-1.0, 1.0, (n, *gan.shape)), g.standard_normal((n, words.model.z))
 
         def forward(*values: Array) -> Array:
             dtype = values[0].dtype
             held = {name: values if name == player else list(fixed[name].values()) for name in pair}
             G, D = (pair[name].holding(dtype, held[name]) for name in "gd")
             x_fake, _ = G.forward(z.astype(dtype), "frozen")
+            x_r, x_f = packed(x_real.astype(dtype), packing), packed(x_fake, packing)
             if player == "g":
-                fake, _ = D.forward(x_fake, "frozen")
-                return G.add_penalty(gan.loss.generator(ops, fake)[0])
-            real, _ = D.forward(x_real.astype(dtype), "frozen", call=0)
-            fake, _ = D.forward(x_fake, "frozen", call=1)
+                fake, _ = D.forward(x_f, "frozen")
+                against = [D.forward(x_r, "frozen", call=1)[0]] if gan.pairs else []
+                return G.add_penalty(gan.loss.generator(ops, fake, *against)[0])
+            real, _ = D.forward(x_r, "frozen", call=0)
+            fake, _ = D.forward(x_f, "frozen", call=1)
             return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
 
         def backward(dy: Array, *values: Array) -> list[Array]:
@@ -199,7 +240,7 @@ def _loss(loss: str, player: str) -> Callable[[Numbers], Problem]:
                 for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
                     ops.copyto(views[f"{name}.{key}"], value)
             if player == "g":
-                gan.g_step(z, update=False)
+                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None)
             else:
                 gan.d_step(x_real, z, update=False)
             views = gan.nets[player].layout.views(gan.nets[player].dp)
@@ -216,6 +257,7 @@ def kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
 
 ROWS: dict[str, Row] = {
     **{name: kinked(_tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
+    **{name: kinked(_tree(root, shape, spectral=True), 16) for name, (root, shape) in SPECTRAL.items()},
     "Embedding": Row(_tree(lambda: Embedding(3, 4), (), labels=3), points=12),
     **{f"BatchNorm.{mode}": Row(_tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
     **{
@@ -225,4 +267,15 @@ ROWS: dict[str, Row] = {
         for mode in MODES
     },
     **{f"step.{loss}.{player}": kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+    **{
+        f"step.packed{m}.{preset}.{player}": kinked(_loss("non-saturating", player, preset, packing=m), 12)
+        for m in (2, 3)
+        for preset in SHAPES
+        for player in "dg"
+    },
+    **{
+        f"step.spectral.{preset}.{player}": kinked(_loss("hinge", player, preset, norm_d="spectral"), 12)
+        for preset in SHAPES
+        for player in "dg"
+    },
 }

@@ -32,7 +32,7 @@ from minigan.models.net import Chain, Heads, Net, Residual, Skip
 from minigan.models.shapes import Act, Array, Shape
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
-from minigan.study.rows_nets import BASE, SHAPES, Bound, Tree, gradients_of, kinked, reduced, values_of
+from minigan.study.rows_nets import BASE, SETTLED, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
 from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
@@ -133,10 +133,29 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mlp.relu": ("mlp-mnist", {"widths_d": (6, 5)}),
     "mlp.tanh": ("mlp-mnist", {"widths_d": (6, 5), "act_d": "tanh"}),
     "mlp.layer": ("mlp-mnist", {"widths_d": (6, 5), "norm_d": "layer", "act_d": "leaky_relu"}),
+    "mlp.packed": ("mlp-mnist", {"act_d": "tanh", "packing": 2}),
+    "mlp.spectral": ("mlp-mnist", {"act_d": "leaky_relu", "norm_d": "spectral"}),
     "dcgan.leaky_relu": ("dcgan-mnist", {}),
     "dcgan.tanh": ("dcgan-mnist", {"act_d": "tanh"}),
+    "dcgan.packed": ("dcgan-mnist", {"packing": 2}),
+    "dcgan.spectral": ("dcgan-mnist", {"act_d": "tanh", "norm_d": "spectral"}),
     "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
     "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
+}
+
+
+def _between(x_real: Array, x_fake: Array, drawn: Array) -> Array:
+    a = drawn.reshape(-1, *(1 for _ in x_real.shape[1:]))
+    return a * x_real + (1 - a) * x_fake
+
+
+# penalty: (real, generated, what its draw gives) -> the points of its gradient, by the number of D's pass on them
+POINTS: dict[str, Callable[[Array, Array, Array], dict[int, Array]]] = {
+    "wgan-gp": lambda x_real, x_fake, a: {2: _between(x_real, x_fake, a)},
+    "dragan": lambda x_real, x_fake, noise: {2: x_real + config.Penalty().noise * noise},
+    "r1": lambda x_real, x_fake, _: {0: x_real},
+    "r2": lambda x_real, x_fake, _: {1: x_fake},
+    "r1+r2": lambda x_real, x_fake, _: {0: x_real, 1: x_fake},
 }
 
 
@@ -157,25 +176,27 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
         gan.clock.array[:] = clock()
         bound = Bound(lambda: make_nets(words.model, gan.shape, 0.0, 0.01)[1], gan.clock.array)
         fixed = values_of(bound.real, g)
+        bound.iterate(list(fixed.values()), SETTLED)
+        ops.copyto(gan.D.state, bound.real.state)
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, words.model.z))
-        x_fake, _ = gan.G.forward(z, "frozen")
+        x_d, x_fake = (packed(x, words.model.packing) for x in (x_real, gan.G.forward(z, "frozen")[0]))
         draws = rng.host(words.train.seed, "penalty", 1)
-        if name == "dragan":
-            points = x_real + words.penalty.noise * draws.standard_normal(x_real.shape)
-        else:
-            a = draws.random(4).reshape(4, *(1 for _ in gan.shape))
-            points = {"wgan-gp": a * x_real + (1 - a) * x_fake, "r1": x_real, "r2": x_fake}[name]
+        drawn = draws.standard_normal(x_d.shape) if name == "dragan" else draws.random(len(x_d))
+        points = POINTS[name](x_d, x_fake, drawn)
 
         def forward(*values: Array) -> Array:
             D = bound.holding(values[0].dtype, values)
-            x_r, x_f, x_p = (x.astype(values[0].dtype) for x in (x_real, x_fake, points))
+            x_r, x_f = (x.astype(values[0].dtype) for x in (x_d, x_fake))
             real, _ = D.forward(x_r, call=0)
             fake, _ = D.forward(x_f, call=1)
-            y, ctx = D.forward(x_p, call={"r1": 0, "r2": 1}.get(name, 2))
-            steep = D.backward(np.ones_like(y), ctx, need_dw=False)
-            norm = np.sqrt((steep * steep).sum(axis=tuple(range(1, steep.ndim))))
-            penalty = (norm - 1) ** 2 if name in ("wgan-gp", "dragan") else norm**2 / 2
-            return D.add_penalty(gan.loss.critic(ops, real, fake)[0]) + 3.0 * penalty.mean()
+            loss = D.add_penalty(gan.loss.critic(ops, real, fake)[0])
+            for call, x in points.items():
+                y, ctx = D.forward(x.astype(x_r.dtype), call=call)
+                steep = D.backward(np.ones_like(y), ctx, need_dw=False)
+                norm = np.sqrt((steep * steep).sum(axis=tuple(range(1, steep.ndim))))
+                penalty = (norm - 1) ** 2 if name in ("wgan-gp", "dragan") else norm**2 / 2
+                loss = loss + 3.0 * penalty.mean()
+            return loss
 
         def backward(dy: Array, *values: Array) -> list[Array]:
             views = gan.D.layout.views(gan.D.p)

@@ -3,13 +3,19 @@
 d_step: real and generated batches through D; D learns to tell them apart; G is not touched.
 g_step: a generated batch through D into G; G learns to fool D; D is not touched.
 
+With model.packing D judges several samples at once: its batches are packed (models/packing.py), and the gradient by
+G's images is unpacked again.
+
 In both, "frozen" means: normalise with the batch's own statistics, but leave the running ones alone, since this net is
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
-With train.share_fake G learns from the batch that D has just learned from. A penalty on D's gradient by its input, if
+With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
+against D's last real one, which then runs through D as well, as call 1. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
-`finish_gradients` adds what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
+With model.norm_d spectral D works with normalised weights (models/spectral.py), made anew in each step: its own
+brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
+what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
 sets the finite flag and the clip factor, which the optimizer reads from the clock.
 
 A *part* of a step is one sub-step without what the host does for it: seed, tick and rates reach it through the clock,
@@ -32,6 +38,7 @@ from minigan.losses import called, make_loss
 from minigan.models.builders import make_nets
 from minigan.models.layers import Dropout
 from minigan.models.net import Net
+from minigan.models.packing import pack, unpack
 from minigan.models.shapes import Act, Array, Shape
 from minigan.optim import Clock, Optimizer
 from minigan.penalties import Penalty
@@ -46,7 +53,7 @@ class GAN:
     def __init__(self, config: Config, ops: Any, shape: Shape):
         self.config, self.ops, self.shape = config, ops, tuple(shape)
         self.dtype = np.dtype(config.train.dtype)
-        seed, model = config.train.seed, config.model
+        seed, model, self.packing = config.train.seed, config.model, config.model.packing
         family = partial(called, model.family) if ":" in model.family else None
         self.clock = Clock(ops, seed, self.dtype)
         freeze = config.g.freeze, config.d.freeze
@@ -62,6 +69,7 @@ class GAN:
         self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        self.maker: Any = None  # the key of the part that `made` it: each leaves arrays of its own
         self.own_ops, self.own_run = ops, self._runner(ops)
         self.run: Any = self.own_run
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
@@ -70,6 +78,7 @@ class GAN:
             )
         self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
+        self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
 
     @property
     def batches_per_step(self) -> int:
@@ -107,17 +116,20 @@ class GAN:
         words = self.clock.words(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
         if sub == len(batches):
             z = [] if self.made else [self._z("z/g", tick, len(batches[-1]))]
-            return self.run("g", partial(self._g_part, update), words, z, self.made)
+            x_real = batches[-1:] if self.pairs else []
+            return self.run(("g", self.maker), partial(self._g_part, update), words, [*z, *x_real], self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.drawn(batches[sub])
         inputs = [batches[sub], self._z("z/d", tick, len(batches[sub])), *drawn]
         key = ("d", shared, bool(drawn))
         record, self.made = self.run(key, partial(self._d_part, update, shared), words, inputs)
+        self.maker = key if shared else None
         return record
 
     def drawn(self, x_real: Array) -> list[Array]:
         """What d_step takes for its penalty beside x_real, on the host; empty where D's coming update has none."""
-        return self.penalty.draw(x_real.shape, self.dtype, self.opt_d.count + 1) if self.penalty else []
+        packed = (len(x_real) // self.packing, *self.D.in_shape)
+        return self.penalty.draw(packed, self.dtype, self.opt_d.count + 1) if self.penalty else []
 
     def _d_part(
         self, update: bool, shared: bool, left: None, x_real: Array, z: Array, *drawn: Array
@@ -127,8 +139,9 @@ class GAN:
         self._count_bad()
         return record, made
 
-    def _g_part(self, update: bool, made: Any, z: Array | None = None) -> Record:
-        record = self.g_step(z, update, made)
+    def _g_part(self, update: bool, made: Any, *inputs: Array) -> Record:
+        z, x_real = None if made else inputs[0], inputs[-1] if self.pairs else None
+        record = self.g_step(z, update, made, x_real)
         self._count_bad()
         return record
 
@@ -141,7 +154,9 @@ class GAN:
         `drawn` gave, on the backend.
         """
         G, D, ops = self.G, self.D, self.D.ops
+        D.normalise_weights(iterate=True)
         x_fake, _ = made or G.forward(z, mode="frozen")
+        x_real, x_fake = pack(ops, x_real, self.packing), pack(ops, x_fake, self.packing)
         real, ctx_real = D.forward(x_real, call=0)
         fake, ctx_fake = D.forward(x_fake, call=1)
         loss, dreal, dfake = self.loss.critic(ops, real, fake)
@@ -163,16 +178,21 @@ class GAN:
             "grad_norm2_d": norm2,
         } | penalty
 
-    def g_step(self, z: Array | None, update: bool = True, made: Any = None) -> Record:
-        """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D."""
+    def g_step(self, z: Array | None, update: bool = True, made: Any = None, x_real: Array | None = None) -> Record:
+        """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D.
+
+        x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on.
+        """
         G, D, ops = self.G, self.D, self.G.ops
+        D.normalise_weights(iterate=False)
         x_fake, ctx_g = made or G.forward(z)
-        fake, ctx_d = D.forward(x_fake, mode="frozen")
-        loss, dfake = self.loss.generator(ops, fake)
+        fake, ctx_d = D.forward(pack(ops, x_fake, self.packing), mode="frozen")
+        against = [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)[0]] if self.pairs else []
+        loss, dfake = self.loss.generator(ops, fake, *against)
         loss = G.add_penalty(loss)
         G.zero_grad()
         dx_fake = D.backward(dfake, ctx_d, need_dw=False)
-        G.backward(dx_fake, ctx_g, need_dx=False)
+        G.backward(unpack(ops, dx_fake, self.packing), ctx_g, need_dx=False)
         G.finish_gradients()
         norm2 = self.opt_g.guard(ops, loss, self.clock.array)
         if update:

@@ -46,11 +46,11 @@ def preview(config: Config, resume: bool = False) -> Preview:
     step_s = (time.perf_counter() - began) / count
     served = _served(task, batches)
     rows = []
-    for net in (task.G, task.D):
-        rows.append((net.name, "input", _shape(c.train.batch_size, net.in_shape), "", ""))
+    for net, n in ((task.G, c.train.batch_size), (task.D, c.train.batch_size // c.model.packing)):
+        rows.append((net.name, "input", _shape(n, net.in_shape), "", ""))
         for layer in net.layers:
             size = sum(int(np.prod(p.shape)) for p in layer.params.values())
-            shape = _shape(c.train.batch_size, layer.out_shape)
+            shape = _shape(n, layer.out_shape)
             words = served.get(layer.name, "")
             kind = f"{type(layer).__name__}{', frozen' if layer.frozen else ''}"
             rows.append((layer.name, kind, shape, f"{size:,}" if size else "", words))

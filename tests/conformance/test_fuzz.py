@@ -81,11 +81,23 @@ LAYOUT = re.compile(
 @settings(max_examples=60)
 @given(data=st.data())
 def test_any_arguments_are_computed_or_refused_as_by_the_oracle(row: Row, isa: str, data: st.DataObject) -> None:
-    args = data.draw(mutated(row))
+    _hold(BACKENDS[isa], row, data.draw(mutated(row)))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@settings(max_examples=15)
+@given(data=st.data())
+def test_any_arguments_are_computed_or_refused_as_by_the_oracle_on_cuda(
+    row: Row, simulated: Any, data: st.DataObject
+) -> None:
+    _hold(simulated, row, data.draw(mutated(row)))
+
+
+def _hold(ops: Any, row: Row, args: list[Any]) -> None:
     if row.op.startswith("activation") and args[-1] is None:
         return  # hands on what it was given, whatever that is
     before = [a.tobytes() if isinstance(a, np.ndarray) else None for a in args]
-    said = _outcome(BACKENDS[isa], row.op, args)
+    said = _outcome(ops, row.op, args)
     if said is None:
         refused = _outcome(oracle, row.op, _copies(args))
         assert refused is None or "number" in refused  # a kernel takes what Python turns into a number

@@ -87,6 +87,14 @@ REFUSED = {
     ),
     "an index beyond the end": ("x[cuda.grid(1) + 100] = float32(1)", "index 100 is outside of (64,), thread 0"),
     "an index below 0": ("x[cuda.grid(1) - 1] = float32(1)", "index -1 is outside of (64,), thread 0 of block 0"),
+    "an index beyond an array of the thread's own": (
+        "cuda.local.array((2, 3), float32)[1, 3] = x[0]",
+        "local array of line 2: index (1, 3) is outside of (2, 3), thread 0 of block 0",
+    ),
+    "a double that is stored in an array of the thread's own": (
+        "cuda.local.array(4, float32)[0] = np.float64(0.1)",
+        "local array of line 2: float64 stored at 0 by thread 0 of block 0",
+    ),
     "a double that is stored": ("x[cuda.grid(1)] = np.float64(0.1)", "float64 stored at 0 by thread 0 of block 0"),
     "a function of libdevice that has no row": (
         "x[cuda.grid(1)] = libdevice.sinf(x[cuda.grid(1)])",
@@ -95,7 +103,7 @@ REFUSED = {
 }
 
 
-def _run(body: str, blocks: int = 2, then: str = "") -> subprocess.CompletedProcess[str]:
+def _run(body: str, blocks: int | str = 2, then: str = "") -> subprocess.CompletedProcess[str]:
     lines = [line.removeprefix("        ") for line in body.strip("\n").splitlines()]
     function = "\n    ".join(["def f(x):", *lines])
     program = f"{PRELUDE}\nexec(compile({function!r}, 'kernel', 'exec'))\nkernel(f)[{blocks}, 64](x)\n{then}"
@@ -114,6 +122,17 @@ def test_what_a_gpu_leaves_undefined_is_refused(name: str) -> None:
     run = _run(body)
     assert run.returncode == 1
     assert "SimulatorError: " in run.stderr and words in run.stderr, run.stderr[-600:]
+
+
+@pytest.mark.parametrize("grid", ["(1, 65536)", "(1, 1, 65536)"])
+def test_a_grid_that_no_gpu_takes_is_refused(grid: str) -> None:
+    run = _run("x[0] = float32(1)", grid)
+    assert f"f is launched with grid {grid.removesuffix(')') + (', 1)' if grid.count(',') == 1 else ')')}" in run.stderr
+
+
+def test_a_block_that_no_gpu_takes_is_refused() -> None:
+    run = _run("x[cuda.threadIdx.x] = float32(1)", 1, "kernel(f)[1, 1025](x)")
+    assert "f is launched with grid (1, 1, 1), block (1025, 1, 1): no GPU takes as many" in run.stderr
 
 
 STOCK = """
@@ -171,9 +190,8 @@ def test_functions_of_math_are_rounded_to_float32_and_overflow_to_infinity() -> 
     assert run.stdout == "float32 7.389056 inf\n", run.stderr
 
 
-def test_the_simulator_is_the_simulators_own_business(simulated: Any) -> None:
-    """It is asked for by a variable, and nothing else falls for it."""
+def test_nobody_else_in_this_process_takes_the_simulator_for_a_gpu(simulated: Any) -> None:
     from minigan import backends
 
-    assert simulated.NAME == "cuda" and simulated.ISA == "simulator"
-    assert "simulator" not in backends.choose()[1]
+    assert simulated.NAME == "cuda" and simulated.SIMULATED
+    assert backends.choose()[0].NAME != "cuda"

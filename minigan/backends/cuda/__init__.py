@@ -14,6 +14,7 @@ from minigan.errors import BackendError
 if _why := gate.missing():
     raise BackendError(f"backend 'cuda' needs {_why}")
 
+from minigan.backends.cuda._numba import SIMULATED as SIMULATED
 from minigan.backends.cuda.augment import (
     colour,
     colour_backward,
@@ -29,6 +30,8 @@ from minigan.backends.cuda.conv import bias_grad, conv2d, conv2d_dgrad, conv2d_w
 from minigan.backends.cuda.embedding import embedding, embedding_backward
 from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import isa
+from minigan.backends.cuda.forced import PLANNED as PLANNED
+from minigan.backends.cuda.forced import by as by
 from minigan.backends.cuda.image import (
     avgpool2x,
     avgpool2x_backward,
@@ -41,9 +44,7 @@ from minigan.backends.cuda.image import (
 )
 from minigan.backends.cuda.layernorm import layernorm, layernorm_backward
 from minigan.backends.cuda.linear import linear, linear_dgrad, linear_wgrad
-from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, softmax_cross_entropy
-from minigan.backends.cuda.named import PLANNED as PLANNED
-from minigan.backends.cuda.named import by as by
+from minigan.backends.cuda.loss import kl_gauss, l1_loss, logit_loss, mse_loss, norm_loss, softmax_cross_entropy
 from minigan.backends.cuda.norm import (
     batchnorm,
     batchnorm_backward,
@@ -53,12 +54,19 @@ from minigan.backends.cuda.norm import (
     instancenorm_backward,
     running_update,
 )
+from minigan.backends.cuda.norm_tangent import (
+    instancenorm_backward_tangent,
+    instancenorm_tangent,
+    layernorm_backward_tangent,
+    layernorm_tangent,
+)
 from minigan.backends.cuda.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
 from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, prepare_image, synchronize, to_numpy, zeros
 from minigan.backends.cuda.plumbing import graphs as graphs
 from minigan.backends.cuda.pointwise import (
     activation,
     activation_backward,
+    activation_backward_tangent,
     add_scaled,
     axpby,
     clip,
@@ -71,6 +79,7 @@ from minigan.backends.cuda.pointwise import (
 from minigan.backends.cuda.random import dropout, dropout_backward
 from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
+from minigan.backends.cuda.work import work_of as work_of
 from minigan.backends.plan_gpu import explain as explain
 
 NAME, ISA = "cuda", isa()
@@ -79,6 +88,7 @@ LATE = True  # nobody waits for a step: its finite flag is read when a number of
 __all__ = [
     "activation",
     "activation_backward",
+    "activation_backward_tangent",
     "adam_step",
     "add_scaled",
     "asarray",
@@ -112,10 +122,14 @@ __all__ = [
     "gather_pixels_backward",
     "instancenorm",
     "instancenorm_backward",
+    "instancenorm_backward_tangent",
+    "instancenorm_tangent",
     "kl_gauss",
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "layernorm_backward_tangent",
+    "layernorm_tangent",
     "linear",
     "linear_dgrad",
     "linear_wgrad",
@@ -125,6 +139,7 @@ __all__ = [
     "minibatch_stddev_backward",
     "mse_loss",
     "mul",
+    "norm_loss",
     "pad",
     "pad_backward",
     "prepare",

@@ -29,6 +29,8 @@ __all__ = [
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if SIMULATED:
+    from numpy import float32, int32, uint32, uint64  # the same numbers, made ten times as fast as by numba's types
+
     from minigan.backends.cuda import simulator
 
     simulator.install()

@@ -67,8 +67,8 @@ class Cublas:
         assert (a.shape[1], c.shape, c.turned) == (b.shape[0], (m, n), False), f"{a.shape} {b.shape} {c.shape}"
         alpha, beta = (ctypes.byref(x) for x in (_ONE, _ONE if add else _ZERO))
         batched = c.batch > 1
-        self._call(
-            "cublasGemmStridedBatchedEx" if batched else "cublasGemmEx",
+        device().run(
+            self._call, "cublasGemmStridedBatchedEx" if batched else "cublasGemmEx",
             self._handle, int(b.turned), int(a.turned), n, m, k,
             alpha, *_operand(b, batched), *_operand(a, batched), beta, *_operand(c, batched),
             *([c.batch] if batched else []), MODES[mode], DEFAULT_ALGORITHM,
@@ -99,4 +99,4 @@ def cublas() -> Cublas:
     found = library()
     if found is None:
         raise BackendError("cuBLAS is not here: the simulator has none, a GPU needs the package nvidia-cublas")
-    return Cublas(found, device().stream.ptr, device().empty((WORKSPACE_BYTES,), np.uint8))
+    return Cublas(found, device().stream_address, device().empty((WORKSPACE_BYTES,), np.uint8))

@@ -37,6 +37,7 @@ class Host(HostStreams):
 
     array_type: type = np.ndarray
     launch_stream: Any = 0  # as a Numba launch takes it
+    stream_address = 0  # as a C library takes it
     model = "simulator"
 
     def empty(self, shape: Shape, dtype: Any = np.float32) -> Array:
@@ -86,7 +87,8 @@ class CuPy(CuPyStreams):
         self.array_type: type = cupy.ndarray
         self.stream = cupy.cuda.Stream()
         self.stream.use()  # so that `dp[...] = 0` and the like are queued with the kernels
-        self.launch_stream = cuda.external_stream(self.stream.ptr)
+        self.stream_address: int = self.stream.ptr
+        self.launch_stream = cuda.external_stream(self.stream_address)
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
         self.model = properties["name"].decode()
         self.view = Views(self._wrap)  # an array as kernels take it: with its own axes, or as one

@@ -2,7 +2,7 @@
 
 A correlation is a product of spectra, frequency by frequency. With X[f] = sum_h x[h] e^{-2 pi i f h / L} in both
 directions, W likewise with tap i at place i - top, and L long enough that no wanted pixel reaches round the cycle to
-another one, L = max(H + top, H + bottom, P),
+another one, L = H + max(top, bottom),
 
     conv2d          Y  = X conj(W)          y[p] = sum_i x[p + i - top] w[i]
     conv2d_dgrad    dX = dY W               dx[h] = sum_i dy[h + top - i] w[i]
@@ -162,7 +162,7 @@ def _roots(length: int) -> Array:
     return device().asarray(np.stack([np.cos(turns), np.sin(turns)]).astype(np.float32))
 
 
-class _Plan(NamedTuple):
+class Cycle(NamedTuple):
     """The cycle's lengths in both directions, and the paddings before."""
 
     high: int
@@ -181,45 +181,44 @@ class _Plan(NamedTuple):
         return self.high * self.columns
 
 
-def _plan(in_hw: Pair, out_hw: Pair, padding: Pads) -> _Plan:
-    high, wide = (
-        max(size + max(sides), out) for size, out, sides in zip(in_hw, out_hw, padding, strict=True)
-    )  # fmt: skip
-    return _Plan(high, wide, padding[0][0], padding[1][0])
+def cycle(in_hw: Pair, padding: Pads) -> Cycle:
+    """The shortest one in which no wanted pixel reaches round to another."""
+    high, wide = (size + max(sides) for size, sides in zip(in_hw, padding, strict=True))
+    return Cycle(high, wide, padding[0][0], padding[1][0])
 
 
-def _spectrum(plan: _Plan, x: Array) -> Matrices:
+def _spectrum(lengths: Cycle, x: Array) -> Matrices:
     """x (n,H,V,C) -> n x 2 C matrices, one per frequency."""
     n, h, _, c = x.shape
-    t = device().empty((n, h, plan.columns, 2, c))
-    spectrum = device().empty((plan.frequencies, n, 2 * c))
-    _rows_forth(n * h * plan.columns, x, _roots(plan.wide), t, 0)
-    _columns_forth(n * plan.frequencies, t, _roots(plan.high), spectrum, 0, 0)
-    return Matrices(spectrum, n, 2 * c, batch=plan.frequencies)
+    t = device().empty((n, h, lengths.columns, 2, c))
+    spectrum = device().empty((lengths.frequencies, n, 2 * c))
+    _rows_forth(n * h * lengths.columns, x, _roots(lengths.wide), t, 0)
+    _columns_forth(n * lengths.frequencies, t, _roots(lengths.high), spectrum, 0, 0)
+    return Matrices(spectrum, n, 2 * c, batch=lengths.frequencies)
 
 
-def _spectrum_of_kernel(plan: _Plan, w: Array) -> Matrices:
+def _spectrum_of_kernel(lengths: Cycle, w: Array) -> Matrices:
     """w (KH,KW,I,O) -> B: 2 I x 2 O matrices, one per frequency."""
     kh, kw, i, o = w.shape
-    t = device().empty((1, kh, plan.columns, 2, i * o))
-    spectrum = device().empty((plan.frequencies, 2 * i, 2 * o))
-    _rows_forth(kh * plan.columns, w.reshape(1, kh, kw, i * o), _roots(plan.wide), t, plan.left)
-    _columns_forth(plan.frequencies, t, _roots(plan.high), spectrum, plan.top, o)
-    return Matrices(spectrum, 2 * i, 2 * o, batch=plan.frequencies)
+    t = device().empty((1, kh, lengths.columns, 2, i * o))
+    spectrum = device().empty((lengths.frequencies, 2 * i, 2 * o))
+    _rows_forth(kh * lengths.columns, w.reshape(1, kh, kw, i * o), _roots(lengths.wide), t, lengths.left)
+    _columns_forth(lengths.frequencies, t, _roots(lengths.high), spectrum, lengths.top, o)
+    return Matrices(spectrum, 2 * i, 2 * o, batch=lengths.frequencies)
 
 
-def _image(plan: _Plan, spectrum: Matrices, y: Array, b: Array | None, act: Act | None) -> None:
+def _image(lengths: Cycle, spectrum: Matrices, y: Array, b: Array | None, act: Act | None) -> None:
     """Fills y (n,P,Q,C) from n x 2 C matrices, one per frequency."""
     n, p, q, c = y.shape
-    t = device().empty((n, p, plan.columns, 2, c))
-    _columns_back(n * p * plan.columns, spectrum.array, _roots(plan.high), t, 0, 0)
-    bias, factor = y if b is None else b, 1 / (plan.high * plan.wide)
-    _rows_back(n * p * q, t, _roots(plan.wide), bias, y, 0, factor, b is not None, *code(act), False)
+    t = device().empty((n, p, lengths.columns, 2, c))
+    _columns_back(n * p * lengths.columns, spectrum.array, _roots(lengths.high), t, 0, 0)
+    bias, factor = y if b is None else b, 1 / (lengths.high * lengths.wide)
+    _rows_back(n * p * q, t, _roots(lengths.wide), bias, y, 0, factor, b is not None, *code(act), False)
 
 
-def _multiply(plan: _Plan, a: Matrices, b: Matrices, rows: int, columns: int) -> Matrices:
+def _multiply(lengths: Cycle, a: Matrices, b: Matrices, rows: int, columns: int) -> Matrices:
     """a b, frequency by frequency: by cuBLAS, where there is one."""
-    c = Matrices(device().empty((plan.frequencies, rows, columns)), rows, columns, batch=plan.frequencies)
+    c = Matrices(device().empty((lengths.frequencies, rows, columns)), rows, columns, batch=lengths.frequencies)
     if plan_gpu.rule(isa()).cublas:
         cublas().multiply(a, b, c)
     else:
@@ -229,25 +228,25 @@ def _multiply(plan: _Plan, a: Matrices, b: Matrices, rows: int, columns: int) ->
 
 def conv2d(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None, y: Array) -> None:
     """Fills y (N,P,Q,O)."""
-    plan = _plan(x.shape[1:3], y.shape[1:3], padding)
-    spectrum = _multiply(plan, _spectrum(plan, x), _spectrum_of_kernel(plan, w), len(x), 2 * w.shape[3])
-    _image(plan, spectrum, y, b, act)
+    lengths = cycle(x.shape[1:3], padding)
+    spectrum = _multiply(lengths, _spectrum(lengths, x), _spectrum_of_kernel(lengths, w), len(x), 2 * w.shape[3])
+    _image(lengths, spectrum, y, b, act)
 
 
 def conv2d_dgrad(dy: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None, dx: Array) -> None:
     """Fills dx (N,H,W,I)."""
-    plan = _plan(dx.shape[1:3], dy.shape[1:3], padding)
-    turned = _spectrum_of_kernel(plan, w)._replace(turned=True)
-    _image(plan, _multiply(plan, _spectrum(plan, dy), turned, len(dy), 2 * w.shape[2]), dx, b, act)
+    lengths = cycle(dx.shape[1:3], padding)
+    turned = _spectrum_of_kernel(lengths, w)._replace(turned=True)
+    _image(lengths, _multiply(lengths, _spectrum(lengths, dy), turned, len(dy), 2 * w.shape[2]), dx, b, act)
 
 
 def conv2d_wgrad(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pads) -> None:
     """Adds into dw (KH,KW,I,O)."""
     kh, kw, i, o = dw.shape
-    plan = _plan(x.shape[1:3], dy.shape[1:3], padding)
-    turned = _spectrum(plan, x)._replace(turned=True)
-    gradient = _multiply(plan, turned, _spectrum(plan, dy), 2 * i, 2 * o)
-    t = device().empty((1, kh, plan.columns, 2, i * o))
-    _columns_back(kh * plan.columns, gradient.array, _roots(plan.high), t, plan.top, o)
-    taps, factor = dw.reshape(1, kh, kw, i * o), 1 / (plan.high * plan.wide)
-    _rows_back(kh * kw, t, _roots(plan.wide), dw, taps, plan.left, factor, False, *code(None), True)
+    lengths = cycle(x.shape[1:3], padding)
+    turned = _spectrum(lengths, x)._replace(turned=True)
+    gradient = _multiply(lengths, turned, _spectrum(lengths, dy), 2 * i, 2 * o)
+    t = device().empty((1, kh, lengths.columns, 2, i * o))
+    _columns_back(kh * lengths.columns, gradient.array, _roots(lengths.high), t, lengths.top, o)
+    taps, factor = dw.reshape(1, kh, kw, i * o), 1 / (lengths.high * lengths.wide)
+    _rows_back(kh * kw, t, _roots(lengths.wide), dw, taps, lengths.left, factor, False, *code(None), True)

@@ -1,7 +1,8 @@
 """Losses: (loss, dx), the mean over all elements and its gradient, in one pass.
 
-A block takes 4096 numbers, writes their gradients and one sum of their losses; a second launch of one block adds these
-sums up. One kernel for all losses of logits and a number, one for those of two arrays, one for rows of logits.
+A block takes 4096 numbers, writes their gradients and one sum of their losses; where there are several, a second launch
+of one block adds these sums up. One kernel for all losses of logits and a number, one for those of two arrays, one for
+rows of logits, one for the lengths of samples.
 """
 
 import math
@@ -13,10 +14,19 @@ from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.epilogue import sigmoid
 from minigan.backends.cuda.launch import Kernel, checked, kernel
-from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, partial_sums, total, warp_max, warp_sum
+from minigan.backends.cuda.reduce import (
+    CHUNK,
+    THREADS,
+    WARPS,
+    block_sum,
+    keep_sum,
+    partial_sums,
+    sum_of,
+    total,
+    warp_max,
+    warp_sum,
+)
 from minigan.models.shapes import Array
-
-Term = Callable[[Any, Any], Any]
 
 
 @device_function
@@ -35,9 +45,7 @@ def _of_number(value: Any, derivative: Any) -> Callable[..., None]:
         for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
             sum += value(x[i], t)
             dx[i] = derivative(x[i], t) / n
-        sum = block_sum(sum, scratch)
-        if cuda.threadIdx.x == 0:
-            partial[cuda.blockIdx.x] = sum
+        keep_sum(block_sum(sum, scratch), n, partial)
 
     return of_number
 
@@ -52,26 +60,48 @@ def _of_array(value: Any, derivative: Any) -> Callable[..., None]:
         for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
             sum += value(x[i], t[i])
             dx[i] = derivative(x[i], t[i]) / n
-        sum = block_sum(sum, scratch)
-        if cuda.threadIdx.x == 0:
-            partial[cuda.blockIdx.x] = sum
+        keep_sum(block_sum(sum, scratch), n, partial)
 
     return of_array
 
 
+def _of_norm(value: Any, factor: Any) -> Callable[..., None]:
+    """x dx (N, size) -> losses norms (N,): r = ||x[n]||, value(r), dx[n] = factor(r) x[n] / N; a block per sample
+
+    It walks along its sample twice; the second time it comes from the cache.
+    """
+
+    def of_norm(x, losses, norms, dx):
+        scratch = cuda.shared.array(WARPS, float32)
+        n, size = cuda.blockIdx.x, x.shape[1]
+        sum = float32(0)
+        for e in range(cuda.threadIdx.x, size, THREADS):
+            sum += x[n, e] * x[n, e]
+        norm = math.sqrt(block_sum(sum, scratch))
+        times = factor(norm) / float32(x.shape[0])
+        for e in range(cuda.threadIdx.x, size, THREADS):
+            dx[n, e] = times * x[n, e]
+        if cuda.threadIdx.x == 0:
+            losses[n] = value(norm)
+            norms[n] = norm
+
+    return of_norm
+
+
 _NUMBER = "void(float32[::1], float32, float32[::1], float32[::1])"
 _ARRAY = "void(float32[::1], float32[::1], float32[::1], float32[::1])"
+_NORM = "void(float32[:, ::1], float32[::1], float32[::1], float32[:, ::1])"
 
 
 def _kernels(
-    body: Callable[[Any, Any], Callable[..., None]], signature: str, rows: dict[str, tuple[Term, Term]]
+    body: Callable[[Any, Any], Callable[..., None]], signature: str, rows: dict[str, tuple[Any, Any]], covers: int
 ) -> dict[str, Kernel]:
     """A kernel of each (value, derivative), named by its row."""
     made = {}
     for name, terms in rows.items():
         function = body(*(device_function(term) for term in terms))
         function.__name__ = name
-        made[name] = kernel(signature, block=THREADS, covers=CHUNK)(function)
+        made[name] = kernel(signature, block=THREADS, covers=covers)(function)
     return made
 
 
@@ -88,14 +118,22 @@ _LOGIT_LOSSES = _kernels(_of_number, _NUMBER, {
     ),
     "linear": (lambda x, t: t * x, lambda x, t: t + float32(0) * x),
     "minimax": (lambda x, t: -softplus(x), lambda x, t: -sigmoid(x)),
-})  # fmt: skip
+}, CHUNK)  # fmt: skip
 _PAIR_LOSSES = _kernels(_of_array, _ARRAY, {
     "absolute": (
         lambda x, t: abs(x - t),
         lambda x, t: float32(1) if x > t else (float32(-1) if x < t else x - t),
     ),
     "squared": (lambda x, t: (x - t) * (x - t), lambda x, t: float32(2) * (x - t)),
-})  # fmt: skip
+}, CHUNK)  # fmt: skip
+# kind: (loss of each norm, what its gradient multiplies the sample by); a norm of 0 has no direction
+_NORM_LOSSES = _kernels(_of_norm, _NORM, {
+    "one": (
+        lambda norm: (norm - float32(1)) * (norm - float32(1)),
+        lambda norm: float32(0) if norm == 0 else float32(2) - float32(2) / norm,
+    ),
+    "zero": (lambda norm: norm * norm / float32(2), lambda norm: float32(1) + float32(0) * norm),
+}, 1)  # fmt: skip
 
 
 def _loss(made: Kernel, x: Array, target: Any) -> tuple[Array, Array]:
@@ -120,6 +158,15 @@ def mse_loss(x: Array, target: Array) -> tuple[Array, Array]:
     """x, target same shape -> mean (x - target)^2, dx."""
     checked(checks.mse_loss, x, target)
     return _loss(_PAIR_LOSSES["squared"], x, target)
+
+
+def norm_loss(x: Array, kind: str) -> tuple[Array, Array, Array]:
+    """x (N,...), r_n = ||x[n]|| -> loss (0-d), the mean over samples; dx; the mean of r (0-d). Kinds: the oracle's."""
+    checked(checks.norm_loss, x, kind)
+    N = x.shape[0]
+    dx, losses, norms = device().empty(x.shape), device().empty((N,)), device().empty((N,))
+    _NORM_LOSSES[kind](N, x.reshape(N, -1), losses, norms, dx.reshape(N, -1))
+    return sum_of(losses, N), dx, sum_of(norms, N)
 
 
 @kernel("void(float32[::1], int32[::1], int32, float32[::1], float32[::1])", block=THREADS, covers=WARPS)
@@ -150,7 +197,7 @@ def softmax_cross_entropy(x: Array, labels: Array) -> tuple[Array, Array]:
     checked(checks.softmax_cross_entropy, x, labels)
     dx, losses = device().empty(x.shape), device().empty(labels.shape)
     _softmax(x.shape[0], x, labels, x.shape[1], losses, dx)
-    return total(losses, x.shape[0]), dx
+    return sum_of(losses, x.shape[0]), dx
 
 
 @kernel("void(float32[::1], float32[::1], float32, float32[::1], float32[::1], float32[::1])", THREADS, CHUNK)
@@ -164,9 +211,7 @@ def _kl(mean, logvar, N, partial, dmean, dlogvar):
         sum += half * (mean[i] * mean[i] + beyond - logvar[i])
         dmean[i] = mean[i] / N
         dlogvar[i] = half * beyond / N
-    sum = block_sum(sum, scratch)
-    if cuda.threadIdx.x == 0:
-        partial[cuda.blockIdx.x] = sum
+    keep_sum(block_sum(sum, scratch), N, partial)
 
 
 def kl_gauss(mean: Array, logvar: Array) -> tuple[Array, Array, Array]:

@@ -3,7 +3,8 @@
     dgamma += sum dy x^      dbeta += sum dy      dx = (g - mean(g) - x^ mean(g x^)) / sqrt(var + eps),  g = gamma dy
 
 Batchnorm and instancenorm take statistics by channel: x is seen as (groups, rows, C), with one group or one per sample.
-(Layernorm, whose groups are whole samples: layernorm.py.) A block takes 32 channels of a chunk of rows,
+(Layernorm, whose groups are whole samples: layernorm.py. How they move when x does: norm_tangent.py.) A block takes 32
+channels of a chunk of rows,
 
                32 channels
     chunk   +-------------+   thread (lane, slice) takes channel `lane` of the rows slice, slice + 8, slice + 16, ...
@@ -175,7 +176,7 @@ def _apply(x, gamma, beta, centre, rest, var, eps, rows, chunk, act, slope, y):
     BLOCK,
     COVERS,
 )
-def _gradient_sums(dy, x, mean, rows, chunk, partial):
+def gradient_sums(dy, x, mean, rows, chunk, partial):
     """dy x (groups rows, C), mean (groups, C) -> partial (3, groups chunks, C): sums of dy, dy d, d; d = x - mean"""
     scratch = cuda.shared.array((SLICES, LANES), float32)
     begin, end, group = rows_of_block(rows, chunk)
@@ -293,16 +294,24 @@ def _normalised(
     return y
 
 
+def along(
+    cut: Cut, dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, constant: bool = False
+) -> tuple[Array, Array]:
+    """dx, and (5, groups, C), of which 3 and 4 are the sums of dy x^ and of dy."""
+    dx, partial, to = device().empty(x.shape), cut.partial(3), cut.statistics(5)
+    dy, flat, out = (a.reshape(-1, cut.C) for a in (dy, x, dx))
+    mean, var = (a.reshape(cut.groups, cut.C) for a in (mean, var))
+    gradient_sums(cut.blocks, dy, flat, mean, cut.rows, cut.chunk, partial)
+    _coefficients((cut.groups, cut.C), partial, gamma, var, float(eps), cut.rows, cut.chunk, int(constant), to)
+    _gradient(cut.blocks, dy, flat, mean, to, cut.rows, cut.chunk, out)
+    return dx, to
+
+
 def _backward(
     cut: Cut, dy: Array, x: Array, gamma: Array, mean: Array, var: Array, eps: float, constant: bool,
     dgamma: Array, dbeta: Array,
 ) -> Array:  # fmt: skip
-    dx, partial, to = device().empty(x.shape), cut.partial(3), cut.statistics(5)
-    dy, flat, out = (a.reshape(-1, cut.C) for a in (dy, x, dx))
-    mean, var = (a.reshape(cut.groups, cut.C) for a in (mean, var))
-    _gradient_sums(cut.blocks, dy, flat, mean, cut.rows, cut.chunk, partial)
-    _coefficients((cut.groups, cut.C), partial, gamma, var, float(eps), cut.rows, cut.chunk, int(constant), to)
-    _gradient(cut.blocks, dy, flat, mean, to, cut.rows, cut.chunk, out)
+    dx, to = along(cut, dy, x, gamma, mean, var, eps, constant)
     add_affine(cut.C, to[3], to[4], dgamma, dbeta)
     return dx
 
@@ -311,7 +320,8 @@ def _batch(x: Array) -> Cut:
     return Cut(1, x.size // x.shape[-1], x.shape[-1])
 
 
-def _instances(x: Array) -> Cut:
+def instances(x: Array) -> Cut:
+    """One group per sample and channel of x (N,H,W,C)."""
     return Cut(x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
 
 
@@ -357,7 +367,7 @@ def running_update(state: Array, batch: Array, momentum: float) -> None:
 def instancenorm(x: Array, gamma: Array, beta: Array, eps: float, act: Act | None = None) -> tuple[Array, Array, Array]:
     """x (N,H,W,C), gamma beta (C,) -> y, mean (N,C), var (N,C) biased; one group per sample and channel."""
     checked(checks.instancenorm, x, gamma, beta, eps, act)
-    y, statistics = _forward(_instances(x), x, gamma, beta, eps, act)
+    y, statistics = _forward(instances(x), x, gamma, beta, eps, act)
     return y, statistics[2], statistics[3]
 
 
@@ -366,4 +376,4 @@ def instancenorm_backward(
 ) -> Array:
     """dy x (N,H,W,C), gamma (C,), mean var (N,C) -> dx; adds into dgamma, dbeta (C,)."""
     checked(checks.instancenorm_backward, dy, x, gamma, mean, var, eps, dgamma, dbeta)
-    return _backward(_instances(x), dy, x, gamma, mean, var, eps, False, dgamma, dbeta)
+    return _backward(instances(x), dy, x, gamma, mean, var, eps, False, dgamma, dbeta)

@@ -16,7 +16,7 @@ from minigan.backends.cuda import epilogue
 from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.launch import Kernel, checked, kernel
-from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, mean_of, partial_sums, total
+from minigan.backends.cuda.reduce import CHUNK, THREADS, WARPS, block_sum, keep_sum, mean_of, partial_sums, total
 from minigan.models.shapes import Act, Array
 
 TAKEN = 4 * THREADS  # numbers a block takes
@@ -63,8 +63,20 @@ def _of_two(f: Any) -> Callable[..., None]:
     return of_two
 
 
+def _of_four(f: Any) -> Callable[..., None]:
+    """w x y z (n,) -> to (n,): to = f(w, x, y, z). Each number has four loads that may be under way at once."""
+
+    def of_four(w, x, y, z, to):
+        begin = cuda.blockIdx.x * TAKEN
+        for e in range(begin + cuda.threadIdx.x, min(begin + TAKEN, to.size), THREADS):
+            to[e] = f(w[e], x[e], y[e], z[e])
+
+    return of_four
+
+
 _ONE = "void(float32[::1], float32, float32, float32[::1])"
 _TWO = "void(float32[::1], float32[::1], float32, float32, float32[::1])"
+_FOUR = "void(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 
 
 def _kernels(body: Callable[[Any], Callable[..., None]], signature: str, rows: dict[str, Any]) -> dict[str, Kernel]:
@@ -95,6 +107,15 @@ _ACTIVATION_BACKWARDS = _kernels(_of_two, _TWO, {
     "tanh_backward": lambda dy, y, slope, _: dy * ((float32(1) - y) * (float32(1) + y)),
     "sigmoid_backward": lambda dy, y, slope, _: dy * (y * (float32(1) - y)),
 })  # fmt: skip
+# of those that bend: tdy act'(x) + dy c(y) ty, as the oracle has it
+_ACTIVATION_BACKWARD_TANGENTS = _kernels(_of_four, _FOUR, {
+    "tanh_backward_tangent": lambda tdy, dy, y, ty: (
+        tdy * ((float32(1) - y) * (float32(1) + y)) - dy * (float32(2) * y) * ty
+    ),
+    "sigmoid_backward_tangent": lambda tdy, dy, y, ty: (
+        tdy * (y * (float32(1) - y)) + dy * (float32(1) - float32(2) * y) * ty
+    ),
+})  # fmt: skip
 _OF_ONE = _kernels(_of_one, _ONE, {
     "scale": lambda x, alpha, _: alpha * x,
     "clip": lambda p, limit, _: -limit if p < -limit else (limit if p > limit else p),
@@ -124,6 +145,17 @@ def activation_backward(dy: Array, y: Array, act: Act | None) -> Array:
     dx = device().empty(dy.shape)
     _ACTIVATION_BACKWARDS[f"{act[0]}_backward"](dy.size, dy, y, float(act[1]), 0.0, dx)
     return dx
+
+
+def activation_backward_tangent(tdy: Array, dy: Array, y: Array, ty: Array, act: Act | None) -> Array:
+    """tdy dy y ty, same shape -> tdx, how dx = dy act'(x) moves when dy moves along tdy and y along ty."""
+    checked(checks.activation_backward_tangent, tdy, dy, y, ty, act)
+    bent = _ACTIVATION_BACKWARD_TANGENTS.get(f"{act[0]}_backward_tangent") if act else None
+    if bent is None:
+        return activation_backward(tdy, y, act)
+    tdx = device().empty(y.shape)
+    bent(y.size, tdy, dy, y, ty, tdx)
+    return tdx
 
 
 def axpby(alpha: float, x: Array, beta: float, y: Array) -> Array:
@@ -176,9 +208,7 @@ def _squares(x, partial):
     sum = float32(0)
     for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
         sum += x[i] * x[i]
-    sum = block_sum(sum, scratch)
-    if cuda.threadIdx.x == 0:
-        partial[cuda.blockIdx.x] = sum
+    keep_sum(block_sum(sum, scratch), float32(1), partial)
 
 
 def sum_squares(x: Array) -> Array:

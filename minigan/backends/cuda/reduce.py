@@ -7,8 +7,6 @@ block       8 warps -> 1                                     by 8 numbers in sha
 grid        sums of blocks -> 1                              by a second launch of one block
 """
 
-from typing import Any
-
 from minigan.backends.cuda._numba import cuda, device_function, float32
 from minigan.backends.cuda.device import device
 from minigan.backends.cuda.launch import kernel
@@ -54,45 +52,53 @@ def block_sum(value, scratch):
     return total
 
 
+@device_function
+def keep_sum(sum, divisor, partial):
+    """partial (blocks,): the block's sum; or, where it is the only one, sum / divisor: nothing is left to do then."""
+    if cuda.threadIdx.x == 0:
+        partial[cuda.blockIdx.x] = sum / divisor if cuda.gridDim.x == 1 else sum
+
+
 @kernel("void(float32[::1], float32, float32[::1])", block=THREADS, covers=CHUNK)
 def _sums(x, divisor, partial):
-    """x (n,) -> partial (blocks,): the sum of each block's numbers / divisor"""
+    """x (n,) -> partial (blocks,): the sum of each block's numbers, by keep_sum"""
     scratch = cuda.shared.array(WARPS, float32)
     begin = cuda.blockIdx.x * CHUNK
     total = float32(0)
     for i in range(begin + cuda.threadIdx.x, min(begin + CHUNK, x.size), THREADS):
         total += x[i]
-    total = block_sum(total, scratch)
-    if cuda.threadIdx.x == 0:
-        partial[cuda.blockIdx.x] = total / divisor
+    keep_sum(block_sum(total, scratch), divisor, partial)
 
 
 @kernel("void(float32[::1], float32, float32[::1])", block=THREADS)
-def _total(partial, divisor, to):
-    """partial (n,) -> to (1,): the sum of all / divisor, by one block"""
+def _total(x, divisor, to):
+    """x (n,) -> to (1,): the sum of all / divisor, by one block"""
     scratch = cuda.shared.array(WARPS, float32)
     total = float32(0)
-    for i in range(cuda.threadIdx.x, partial.size, THREADS):
-        total += partial[i]
-    total = block_sum(total, scratch)
-    if cuda.threadIdx.x == 0:
-        to[0] = total / divisor
+    for i in range(cuda.threadIdx.x, x.size, THREADS):
+        total += x[i]
+    keep_sum(block_sum(total, scratch), divisor, to)
 
 
-def partial_sums(n: int, chunk: int = CHUNK) -> Array:
+def partial_sums(n: int) -> Array:
     """Room for the sum of each block, of n numbers."""
-    return device().empty((-(-n // chunk),))
+    return device().empty((-(-n // CHUNK),))
 
 
-def total(partial: Array, divisor: float = 1.0) -> Array:
-    """The sum of `partial` (n,) / divisor, 0-d."""
+def sum_of(x: Array, divisor: float) -> Array:
+    """The sum of x (n,) / divisor, 0-d, by one block: for few numbers."""
     to = device().empty(())
-    _total(1, partial, float(divisor), to)
+    _total(1, x, float(divisor), to)
     return to
 
 
-def mean_of(x: Array) -> Any:
+def total(partial: Array, divisor: float = 1.0) -> Array:
+    """What keep_sum left in `partial`, added up and divided, 0-d."""
+    return partial.reshape(()) if partial.size == 1 else sum_of(partial, divisor)
+
+
+def mean_of(x: Array) -> Array:
     """The mean of all elements, 0-d."""
     partial = partial_sums(x.size)
-    _sums(x.size, x, 1.0, partial)
+    _sums(x.size, x, float(x.size), partial)
     return total(partial, x.size)

@@ -24,8 +24,7 @@ from numba.cuda.simulator import kernel
 
 from minigan.backends.cuda.simulator.memory import Memory
 from minigan.backends.cuda.simulator.module import CUDA, LIBDEVICE, MATH, unknown
-from minigan.backends.cuda.simulator.threads import STATE, Block, Dim3
-from minigan.backends.cuda.simulator.threads import SimulatorError as SimulatorError
+from minigan.backends.cuda.simulator.threads import STATE, Block, Dim3, SimulatorError
 
 _spaces: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}  # globals of kernels, and what of it is lent
 _REAL = (cuda, math)
@@ -63,6 +62,8 @@ def _call(fake: Any, *args: Any) -> Any:
     if STATE.block is not None:
         return watch(fake.fn)(*args)
     grid, block = ((*dims, 1, 1)[:3] for dims in (fake.grid_dim, fake.block_dim))
+    if grid[0] > 2**31 - 1 or max(grid[1:]) > 65_535 or math.prod(block) > 1024 or block[2] > 64:
+        raise SimulatorError(f"{fake.fn.__name__} is launched with grid {grid}, block {block}: no GPU takes as many")
     seen = [_visible(a, f"{fake.fn.__name__}, argument {i}") for i, a in enumerate(args)]
     CUDA.gridDim, CUDA.blockDim = Dim3(*grid), Dim3(*block)
     watch(fake.fn)

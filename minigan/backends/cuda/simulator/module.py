@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.backends.cuda.simulator.memory import Memory, unset
+from minigan.backends.cuda.simulator.memory import Memory, Own, unset
 from minigan.backends.cuda.simulator.threads import STATE, WARP, Dim3, SimulatorError
 
 FULL_MASK = 0xFFFFFFFF
@@ -25,14 +25,14 @@ class _Shared:
         key = _place()
         arrays = STATE.block.shared
         if key not in arrays:
-            arrays[key] = unset(shape, dtype, f"shared array of line {key[2]}")
+            arrays[key] = Memory(unset(shape, dtype), f"shared array of line {key[2]}")
         return arrays[key]
 
 
 class _Local:
-    def array(self, shape: Any, dtype: Any) -> Any:
+    def array(self, shape: Any, dtype: Any) -> Own:
         """An array of the thread's own."""
-        return unset(shape, dtype, f"local array of line {_place()[2]}")
+        return Own(unset(shape, dtype), f"local array of line {_place()[2]}")
 
 
 def _shuffle(source: Callable[[int, int], int]) -> Callable[..., Any]:

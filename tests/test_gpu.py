@@ -1,0 +1,20 @@
+"""The checks of gpu_checks.py, one test each: `pytest -m gpu`, on a machine with an NVIDIA GPU."""
+
+from typing import Any
+
+import pytest
+from gpu_checks import CHECKS
+
+from minigan import backends
+
+
+@pytest.fixture(scope="module")
+def cuda() -> Any:
+    """The backend; without a GPU its own line says what is missing."""
+    return backends.load("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CHECKS)
+def test_on_a_gpu(name: str, cuda: Any) -> None:
+    CHECKS[name](cuda)
