@@ -65,12 +65,14 @@ def test_frozen_layers_keep_every_bit(how: tuple[str, ...]) -> None:
         assert not gan.nets[net].dp[gan.nets[net].layout.segments["frozen"]].any()
 
 
-def test_frozen_layers_have_no_gradient_and_the_others_their_own() -> None:
+@pytest.mark.parametrize("penalty", ["none", "wgan-gp"])
+def test_frozen_layers_have_no_gradient_and_the_others_their_own(penalty: str) -> None:
     g = np.random.default_rng(0)
     x_real, z = g.normal(size=(4, 8, 8, 1)).astype("float32"), g.normal(size=(4, 5)).astype("float32")
-    free, frozen = task(), task('g.freeze=["g.3"]', 'd.freeze=["d.0"]')
+    how = f"penalty.name={penalty}"
+    free, frozen = task(how), task(how, 'g.freeze=["g.3"]', 'd.freeze=["d.0"]')
     for gan in (free, frozen):
-        gan.d_step(x_real, z, update=False)
+        gan.d_step(x_real, z, update=False, drawn=gan.drawn(x_real))
         gan.g_step(z, update=False)
     for net in ("g", "d"):
         ours, theirs = (gan.nets[net].layout.views(gan.nets[net].dp) for gan in (frozen, free))
