@@ -104,6 +104,34 @@ def test_sample_writes_arrays_and_folders_with_the_same_bits(minigan: Callable[.
     assert again.status == 2 and "not an empty folder" in again.err
 
 
+def test_a_run_begins_with_another_and_leaves(minigan: Callable[..., Result], trained: Path, tmp_path: Path) -> None:
+    assert "28 arrays" in minigan("export", str(trained), "w.safetensors").out
+    for source, freeze in ((str(trained), "g.0"), ("w.safetensors", "g.5")):
+        how = ("--steps", "1", "--backend", "numpy", "--init-from", source, "--set", f"g.freeze={freeze}")
+        shown = minigan("train", *TINY, *how, "--dry-run")
+        assert "took g.0.w (5, 24)" in shown.out and "frozen" in shown.out, shown.err
+        ended = minigan("train", *TINY, *how, "--out", freeze)
+        assert "took g.0.w (5, 24)" in ended.out and "did not take" not in ended.out, ended.err
+        again = minigan(
+            "train",
+            "digits",
+            *TINY,
+            "--backend",
+            "numpy",
+            "--set",
+            f"g.freeze={freeze}",
+            "--resume",
+            "--out",
+            freeze,
+            "--steps",
+            "2",
+        )
+        assert again.status == 0 and "begun" not in again.out, again.err
+    wrong = minigan("export", str(trained), "pngs")
+    assert wrong.status == 2 and "minigan sample RUN -n N --out FOLDER" in wrong.err
+    assert not (tmp_path / "pngs").exists()
+
+
 def test_dry_run_writes_nothing(minigan: Callable[..., Result], tmp_path: Path) -> None:
     shown = minigan("train", "--dry-run", *TINY)
     assert shown.status == 0 and tree(tmp_path) == []
@@ -215,6 +243,10 @@ MISTAKES = {
     "range against output": (["train", "--set", "data.range=0..1"], ("tanh", "auto")),
     "resume without a run": (["train", "--resume"], ("--out RUN",)),
     "resume nowhere": (["train", "--resume", "--out", "nowhere"], ("nowhere",)),
+    "begin with nothing": (["train", "--init-from", "nowhere"], ("nowhere", "used as a run")),
+    "begin and go on": (["train", "--resume", "--out", ".", "--init-from", "."], ("--init-from begins a new run",)),
+    "unknown layer": (["train", "--set", 'g.freeze=["g.9"]'], ("'g.9'", "did you mean 'g.2'?")),
+    "export of nothing": (["export", "nowhere", "g.onnx"], ("nowhere",)),
     "sample of nothing": (["sample", "nowhere"], ("nowhere",)),
     "sample of a folder": (["sample", "."], ("not a run folder",)),
     "not a number": (["train", "--steps", "many"], ("--steps", "integer", "minigan train --help")),

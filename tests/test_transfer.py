@@ -9,6 +9,7 @@ import pytest
 from runs import Notes, assert_same, run, small, state
 from safetensors.numpy import save_file
 
+from minigan.backends.clock import HOST_WORDS
 from minigan.errors import CheckpointError, ConfigError
 from minigan.models.layers import Linear
 from minigan.models.net import Chain, Net, Residual
@@ -61,6 +62,7 @@ def test_frozen_layers_keep_every_bit(how: tuple[str, ...]) -> None:
     for name, net in (("opt/g/m", "g"), ("opt/d/v", "d")):
         moved = {key.rpartition("/")[2] for key, a in gan.tensors().items() if key.startswith(name) and np.any(a)}
         assert not moved & gan.nets[net].layout.frozen
+        assert not gan.nets[net].dp[gan.nets[net].layout.segments["frozen"]].any()
 
 
 def test_frozen_layers_have_no_gradient_and_the_others_their_own() -> None:
@@ -76,6 +78,23 @@ def test_frozen_layers_have_no_gradient_and_the_others_their_own() -> None:
             still = name in frozen.nets[net].layout.frozen
             assert a.any() and (not ours[name].any() if still else np.array_equal(ours[name], a)), name
     assert frozen.D.root.first == 2 and free.D.root.first == 0  # D's backward pass ends at the first that learns
+
+
+def test_no_optimizer_takes_the_frozen_segment() -> None:
+    gan = task('g.freeze=["g.0"]')
+    gan.ops.copyto(gan.clock.array[:HOST_WORDS], gan.clock.words(0, 0, [gan.opt_d, gan.opt_g]))
+    before = gan.G.p.copy()
+    gan.G.dp[...] = 1
+    gan.opt_g.guard(gan.ops, gan.ops.sum_squares(gan.G.dp), gan.clock.array)
+    gan.opt_g.step(gan.ops, gan.clock.array)
+    frozen, learned = gan.G.layout.segments["frozen"], gan.G.layout.learned
+    assert np.array_equal(gan.G.p[frozen], before[frozen]) and (gan.G.p[learned] != before[learned]).all()
+
+
+def test_the_moving_average_lies_as_g_does() -> None:
+    gan, before, after = steps(1, 'g.freeze=["g.0"]')
+    for name, a in arrays(gan, "ema").items():  # its decay is 1/10 after the first update
+        assert np.allclose(a, 0.1 * before[name] + 0.9 * after[name], rtol=1e-6, atol=1e-9), name
 
 
 def test_a_prefix_holds_all_below_it_and_no_neighbour() -> None:
@@ -121,7 +140,7 @@ def test_what_does_not_fit_is_named_and_keeps_its_initial_value(source: Path, tm
     gan = Trainer(small(f"train.init_from={source}", *changed), tmp_path / "run", False, notes).task
     fresh, began = task(*changed), state(source).tensors
     took, left = (next(text for text in notes.notes if text.startswith(start)) for start in ("begun from", "did not"))
-    assert "step-00000006.safetensors: took g.3.w (3, 3, 4, 6), " in took and "d.0.w (3, 3, 1, 4)" in took
+    assert "step-00000006.safetensors: took g.1.gamma (24,), " in took and "d.0.w (3, 3, 1, 4)" in took
     for words in ("g.0.w (6, 24) ((5, 24) there)", "d.2.w (3, 3, 4, 7) ((3, 3, 4, 6) there)",
                   "d.3.gamma (7,) (not there)", "d.2.b (6,) (there alone)"):  # fmt: skip
         assert words in left
@@ -197,14 +216,16 @@ def test_a_source_that_is_no_good_is_refused_before_anything_is_written(
     make, words = BAD[case]
     path = make(tmp_path / "bad", source)
     with pytest.raises(CheckpointError) as error:
-        run(tmp_path / "out", f"train.init_from={path}")
+        run(tmp_path / "out", "train.steps=1", f"train.init_from={path}")
     assert words in str(error.value) and not (tmp_path / "out").exists()
 
 
 def test_half_precision_and_double_become_the_run_s_own(tmp_path: Path) -> None:
     gan = task()
     values = np.linspace(-1, 1, 120).reshape(24, 5)
-    save_file({"g.0.weight": values.astype(np.float16), "d.0.bias": np.ones(4)}, tmp_path / "w.safetensors")
+    given = {"g.0.weight": values.astype(np.float16), "d.0.bias": np.ones(4), "d.2.bias": np.ones((2, 3))}
+    save_file(given, tmp_path / "w.safetensors")
     begun = transfer.begin(gan, str(tmp_path / "w.safetensors"))
     assert begun is not None and begun.taken == ("g.0.w (5, 24)", "d.0.b (4,)")
+    assert "d.2.b (6,) ((2, 3) there)" in begun.left
     assert np.array_equal(gan.G.tensors()["g.0.w"], values.astype(np.float16).T.astype(np.float32))

@@ -77,6 +77,7 @@ class GAN:
         self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        self.maker: Any = None  # the key of the part that `made` it: each leaves arrays of its own
         self.own_ops, self.own_run = ops, self._runner(ops)
         self.run: Any = self.own_run
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
@@ -124,13 +125,14 @@ class GAN:
         x_real, noise = self._noisy(batches[min(sub, len(batches) - 1)], step, tick)
         if sub == len(batches):
             z = [] if self.made else [self._z("z/g", tick, len(x_real))]
-            inputs = [*z, *noise, *([x_real] if self.pairs else [])]
-            return self.run(("g", bool(noise)), partial(self._g_part, update, bool(noise)), words, inputs, self.made)
+            inputs, part = [*z, *noise, *([x_real] if self.pairs else [])], partial(self._g_part, update, bool(noise))
+            return self.run(("g", self.maker, bool(noise)), part, words, inputs, self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.drawn(x_real)
         inputs = [x_real, self._z("z/d", tick, len(x_real)), *noise, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
         record, self.made = self.run(key, partial(self._d_part, update, shared, bool(noise)), words, inputs)
+        self.maker = key if shared else None
         return record
 
     def _noisy(self, x_real: Array, step: int, tick: int) -> tuple[Array, list[Array]]:

@@ -42,7 +42,9 @@ def begin(task: GAN, source: str) -> Begun | None:
     given = _read(path, task)
     taken, left = [], []
     for net_name in NETS:
-        for key, view in task.nets[net_name].tensors().items():
+        own = task.nets[net_name].tensors()
+        for key in (f"{a.name}.{k}" for a in task.nets[net_name].layers for k in (*a.params, *a.state)):
+            view = own[key]
             shape, there = tuple(view.shape), given.pop(f"{net_name}/{key}", None)
             if there is None:
                 left.append(f"{key} {shape} (not there)")

@@ -70,6 +70,13 @@ def _clocked(*rest: Any) -> Any:
 
 CHUNKS, SAMPLES = (150, 33), (2, 13, 12, 34)  # rows in 3 chunks, in 3 of each sample
 BIG = (
+    Row("bias_grad", lambda d: (d.array(300, 3), d.array(3)), ""),
+    Row("linear", lambda d: (d.array(3, 300), d.array(300, 2), d.array(2), Act("relu")), ""),
+    Row(
+        "conv2d_dgrad",
+        lambda d: (d.array(2, 3, 3, 3), d.array(4, 3, 5, 3), None, (3, 2), ((1, 2), (2, 1)), (8, 5)),
+        "",
+    ),
     Row("mean", lambda d: (d.array(2, 4100),), ""),
     Row("sum_squares", lambda d: (d.array(9000),), ""),
     Row("row_sum_squares", lambda d: (d.array(3, 700),), ""),
