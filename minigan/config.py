@@ -140,6 +140,10 @@ class Train:
     )
     share_fake: bool = key(False, "G learns from the batch that D has just learned from, instead of drawing another")
     weight_clip: float = key(0.0, "wasserstein: D's weights are clipped to [-c, c] after each D step; 0 does not", 0.0)
+    instance_noise: float = key(
+        0.0, "standard deviation of noise on all that D sees, real or not, in the data's units, at step 0", 0.0
+    )
+    noise_steps: int = key(0, "the step at which instance_noise has fallen to 0, in a straight line", 0)
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)
     log_every: int = key(100, "steps between lines of log.jsonl", 1)
     grid_every: int = key(1, "epochs between sample grids", 1)
@@ -366,6 +370,11 @@ def _resolve(config: Config) -> Config:
         raise ConfigError(
             f"train.batch_size = {size} cannot be packed by model.packing = {packing}; give a multiple of {packing}, "
             f"as {max(1, size // packing) * packing}"
+        )
+    if bool(config.train.instance_noise) != bool(config.train.noise_steps):
+        raise ConfigError(
+            f"train.instance_noise = {config.train.instance_noise} and train.noise_steps = {config.train.noise_steps} "
+            "go together: how strong the noise begins, and the step at which it ends; give both or none"
         )
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")

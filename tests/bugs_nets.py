@@ -362,6 +362,30 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
+            "instance noise grows",
+            "size = train.instance_noise * (1 - step / train.noise_steps)",
+            "size = train.instance_noise * (step / train.noise_steps)",
+            ("wiring: instance_noise_blurs_all_that_d_sees_and_fades",),
+        ),
+        (
+            "real and generated samples get the same noise",
+            'rng.host(train.seed, "noise", tick).standard_normal((2, *x_real.shape))',
+            'np.stack([rng.host(train.seed, "noise", tick).standard_normal(x_real.shape)] * 2)',
+            ("wiring: instance_noise_blurs_all_that_d_sees_and_fades",),
+        ),
+        (
+            "every step draws the same instance noise",
+            'rng.host(train.seed, "noise", tick)',
+            'rng.host(train.seed, "noise", 0)',
+            ("wiring: instance_noise_blurs_all_that_d_sees_and_fades",),
+        ),
+        (
+            "G's step sees its images without noise",
+            "noise = next(given) if noisy else None",
+            "noise = next(given) * 0 if noisy else None",
+            ("wiring: instance_noise_blurs_all_that_d_sees_and_fades",),
+        ),
+        (
             "D's step leaves the singular vectors as they are",
             "D.normalise_weights(iterate=True)",
             "D.normalise_weights(iterate=False)",
@@ -393,8 +417,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G's loss on pairs reads the step's first real batch",
-            "x_real = batches[-1:] if self.pairs else []",
-            "x_real = batches[:1] if self.pairs else []",
+            "self._noisy(batches[min(sub, len(batches) - 1)], step, tick)",
+            "self._noisy(batches[sub % len(batches)], step, tick)",
             ("wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step",),
         ),
         (
@@ -486,8 +510,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "D's statistics move in the G step",
-            'fake, ctx_d = D.forward(pack(ops, x_fake, self.packing), mode="frozen")',
-            "fake, ctx_d = D.forward(pack(ops, x_fake, self.packing))",
+            'fake, ctx_d = D.forward(pack(ops, added(ops, x_fake, noise), self.packing), mode="frozen")',
+            "fake, ctx_d = D.forward(pack(ops, added(ops, x_fake, noise), self.packing))",
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (

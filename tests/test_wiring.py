@@ -455,6 +455,52 @@ def test_smoothing_is_one_sided_and_for_probabilities() -> None:
         make_loss("hinges")
 
 
+# ------------------------------------------------------------------------------------------------------- instance noise
+
+
+def test_instance_noise_blurs_all_that_d_sees_and_fades() -> None:
+    noises = []
+    for step in (0, 50, 99):
+        plain, noisy = (make("relativistic", n_critic=2, **keys) for keys in ({}, NOISE))
+        found = []
+        for gan in (plain, noisy):
+            seen: list[np.ndarray] = []
+            forward = gan.D.forward
+            gan.D.forward = lambda x, mode="batch", call=0, seen=seen, f=forward: seen.append(x) or f(x, mode, call)  # type: ignore[method-assign]
+            gan.opt_d.step = gan.opt_g.step = lambda *_: None  # type: ignore[method-assign]
+            gan.step([batch(1), batch(2)], step)
+            found.append(seen)
+        assert [len(seen) for seen in found] == [6, 6], "real, fake; real, fake; fake, real"
+        noises.append([b - a for a, b in zip(*found, strict=True)])
+        size = 0.3 * (1 - step / 100)
+        for noise in noises[-1]:
+            assert np.std(noise) == pytest.approx(size, rel=0.15) and abs(np.mean(noise)) < 0.2 * size
+    drawn = [noise.round(6).tobytes() for each in noises for noise in each]  # but for the rounding of x + noise
+    assert len(set(drawn)) == len(drawn), "no two passes share their noise"
+    gan = make(**NOISE)
+    assert gan._noisy(batch(), 100, 200)[1] == [] and np.array_equal(gan._noisy(batch(), 100, 200)[0], batch())
+
+
+NOISE = {"instance_noise": 0.3, "noise_steps": 100}
+
+
+def test_gradients_under_noise_are_those_of_the_loss_at_the_noisy_images() -> None:
+    gan, noise = ready(make()), batch(9)
+    gan.g_step(z(), update=False, noise=noise)
+
+    def loss() -> float:
+        fake, _ = gan.D.forward(gan.G.forward(z(), "frozen")[0] + noise, "frozen")
+        return float(gan.loss.generator(ops, fake)[0]) + 0.01 * weights_squared(gan.G)
+
+    _assert_slope(gan.G, loss)
+
+
+def test_instance_noise_needs_an_end() -> None:
+    for keys in (["train.instance_noise=0.1"], ["train.noise_steps=10"]):
+        with pytest.raises(ConfigError, match="go together"):
+            config.load("digits", keys)
+
+
 # -------------------------------------------------------------------------------------------------------------- packing
 
 
@@ -481,6 +527,21 @@ def test_a_packed_d_reads_more_and_g_is_the_same() -> None:
     packed.D.forward = lambda x, *args, **more: shapes.append(x.shape) or forward(x, *args, **more)  # type: ignore[method-assign]
     packed.step([batch(n=6)], 0)
     assert not packed.bad() and shapes == [(2, 8, 8, 3)] * 3
+
+
+def test_a_toy_d_judges_pairs_of_points() -> None:
+    words = config.load("pac2-ring8", ["train.dtype=float64", "model.widths_d=[8, 8]", "model.widths_g=[8, 8]"])
+    gan = ready(GAN(words, ops, (2,)))
+    x, noise = (rng.host(0, f"test/{name}").standard_normal((6, 2)) for name in ("toy", "toy z"))
+    fakes, _ = gan.G.forward(noise, "frozen")
+    real, fake = (gan.D.forward(np.hstack([a[:3], a[3:]]), call=i)[0] for i, a in enumerate((x, fakes)))
+    record = gan.d_step(x, noise, update=False)
+    assert real.shape == (3, 1) and float(record["loss_d"]) == pytest.approx(
+        float(gan.loss.critic(ops, real, fake)[0]), rel=1e-12
+    )
+    before = gan.G.p.copy()
+    gan.step([x], 0)
+    assert not gan.bad() and not np.array_equal(gan.G.p, before)
 
 
 def make_gan(**model: Any) -> GAN:
