@@ -71,6 +71,14 @@ from minigan.backends.cuda.pointwise import (
 from minigan.backends.cuda.random import dropout, dropout_backward
 from minigan.backends.cuda.report import describe as describe
 from minigan.backends.cuda.stddev import minibatch_stddev, minibatch_stddev_backward
+from minigan.backends.cuda.tangent import (
+    activation_backward_tangent,
+    instancenorm_backward_tangent,
+    instancenorm_tangent,
+    layernorm_backward_tangent,
+    layernorm_tangent,
+    norm_loss,
+)
 from minigan.backends.plan_gpu import explain as explain
 
 NAME, ISA = "cuda", isa()
@@ -79,6 +87,7 @@ LATE = True  # nobody waits for a step: its finite flag is read when a number of
 __all__ = [
     "activation",
     "activation_backward",
+    "activation_backward_tangent",
     "adam_step",
     "add_scaled",
     "asarray",
@@ -112,10 +121,14 @@ __all__ = [
     "gather_pixels_backward",
     "instancenorm",
     "instancenorm_backward",
+    "instancenorm_backward_tangent",
+    "instancenorm_tangent",
     "kl_gauss",
     "l1_loss",
     "layernorm",
     "layernorm_backward",
+    "layernorm_backward_tangent",
+    "layernorm_tangent",
     "linear",
     "linear_dgrad",
     "linear_wgrad",
@@ -125,6 +138,7 @@ __all__ = [
     "minibatch_stddev_backward",
     "mse_loss",
     "mul",
+    "norm_loss",
     "pad",
     "pad_backward",
     "prepare",
