@@ -195,6 +195,17 @@ def test_weights_come_back_bit_for_bit(trained: Path, tmp_path: Path) -> None:
             assert a.tobytes() == own[name].tobytes(), name
 
 
+def test_of_a_normalised_weight_what_the_layer_works_with_is_written(tmp_path: Path) -> None:
+    task = prepare(small("model.norm_d=spectral")).task
+    task.D.p *= 3
+    weights.write(task, 0, tmp_path / "w.safetensors")
+    w = load_file(tmp_path / "w.safetensors")["d.2.weight"]
+    raw = task.D.tensors()["d.2.w"].transpose(3, 2, 0, 1)
+    task.D.normalise_weights(iterate=False)
+    assert np.array_equal(w, task.D.layers[2].w.transpose(3, 2, 0, 1)) and not np.allclose(w, raw)
+    assert abs(np.sum(w * raw) / np.sum(w * w) * w - raw).max() <= 1e-6  # the same direction
+
+
 def test_the_way_back_leaves_an_array_of_other_axes_as_it_is() -> None:
     net = Net("d", Chain(Conv2d(2, 3)), (4, 4, 1))
     a = np.arange(6.0).reshape(2, 3)

@@ -136,6 +136,15 @@ def test_a_run_begins_with_all_that_fits(source: Path, tmp_path: Path) -> None:
     assert gan.counters() == {"d": 0, "g": 0}
 
 
+def test_power_iterations_go_on_where_they_were(tmp_path: Path) -> None:
+    source = run(tmp_path / "source", "train.steps=1", "model.norm_d=spectral")
+    gan = task("model.norm_d=spectral", "train.seed=5")
+    begun = transfer.begin(gan, str(source))
+    assert begun is not None and begun.left == ()
+    for key in ("d.0.u", "d.0.v"):
+        assert np.array_equal(gan.D.tensors()[key], state(source).tensors[f"d/{key}"])
+
+
 def test_what_does_not_fit_is_named_and_keeps_its_initial_value(source: Path, tmp_path: Path) -> None:
     changed = ("model.widths_d=[4, 7]", NORMED, "model.z=6")
     notes = Notes()

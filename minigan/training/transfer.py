@@ -43,7 +43,8 @@ def begin(task: GAN, source: str) -> Begun | None:
     taken, left = [], []
     for net_name in NETS:
         own = task.nets[net_name].tensors()
-        for key in (f"{a.name}.{k}" for a in task.nets[net_name].layers for k in (*a.params, *a.state)):
+        order = [layer.name for layer in task.nets[net_name].layers]
+        for key in sorted(own, key=lambda key: order.index(key.rpartition(".")[0])):
             view = own[key]
             shape, there = tuple(view.shape), given.pop(f"{net_name}/{key}", None)
             if there is None:

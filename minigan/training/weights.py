@@ -22,9 +22,9 @@ def write(task: GAN, step: int, out: Path) -> int:
     """All nets of a task, the moving average included, into `out`; returns how many arrays. Raises CheckpointError."""
     tensors = {}
     for name, net in task.nets.items():
-        own = net.tensors()
-        for there, (here, layer, key) in layouts.pairs(net, name).items():
-            tensors[there] = layouts.outward(layer, key, task.ops.to_numpy(own[here]))
+        net.normalise_weights(iterate=False)  # of a spectrally normalised w that which the layer works with is written
+        for there, (_, layer, key) in layouts.pairs(net, name).items():
+            tensors[there] = layouts.outward(layer, key, task.ops.to_numpy(getattr(layer, key)))
     atomic_bytes(out, to_safetensors(tensors, {"format": FORMAT, "step": str(step)}))
     return len(tensors)
 
