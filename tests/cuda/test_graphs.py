@@ -201,15 +201,16 @@ def keys(task: GAN) -> list[Any]:
 
 
 def test_a_graph_for_every_kind_of_part_and_shape() -> None:
-    alone, shared, g = ("d", False, False), ("d", True, False), ("g", None)
-    penalised, both = ("d", False, True), ("d", True, True)
+    alone, shared, g = ("d", False, False, False), ("d", True, False, False), ("g", None, False)
+    penalised, both = ("d", False, False, True), ("d", True, False, True)
     expected = {
         "one D step": [alone, g],
         "every state": [alone, g],
         "penalty": [penalised, g],
         "lazy penalty": [alone, g, penalised],
-        "lazy penalty, shared batch": [shared, ("g", shared), both, ("g", both)],
-        "shared batch": [alone, shared, ("g", shared)],
+        "noise": [("d", False, True, True), ("g", None, True)],
+        "lazy penalty, shared batch": [shared, ("g", shared, False), both, ("g", both, False)],
+        "shared batch": [alone, shared, ("g", shared, False)],
     }
     for name, parts in expected.items():
         task = gan(Queued(Host()), *KINDS[name])
