@@ -391,6 +391,8 @@ def test_a_flag_that_is_read_late_names_the_step_that_failed(
     """A weight breaks in step 7; the log line of step 10 finds it. Three parts a step: D, D, G."""
     t = Trainer(small("train.steps=20", *more), tmp_path / "run", False, Silent())
     sub_step, seen = t.task._sub_step, []
+    draw, drawn = t.task._z, []
+    t.task._z = lambda stream, tick, n: drawn.append((stream, tick)) or draw(stream, tick, n)  # type: ignore
 
     def breaking(batches: Any, step: int, sub: int) -> Any:
         seen.append(step)
@@ -402,6 +404,8 @@ def test_a_flag_that_is_read_late_names_the_step_that_failed(
     with pytest.raises(NotFinite, match=rf"stopped at step 7: {net}\.0, forward: \w+, input 1 is not finite"):
         t.run()
     assert (seen[-1], t.task.failed) == (9, part)
+    own = ("z/d", 6 * 3 + min(part, 1)) if part < 2 or more else ("z/g", 6 * 3 + 2)
+    assert drawn[-1] == own, "the repeated step draws what it drew; G's batch is made anew, where it was D's"
     assert checkpoint.newest(tmp_path / "run" / "checkpoints") is None
 
 

@@ -10,6 +10,8 @@ prints one JSON object, "family.kernel" -> a list of Findings.
 import importlib
 import json
 import math
+import multiprocessing
+import os
 import pkgutil
 import re
 import sys
@@ -64,19 +66,34 @@ def offending(ptx: str) -> list[str]:
     ]
 
 
-def compile_for(made: Any, capability: tuple[int, int]) -> Findings:
-    """Python to PTX to machine code, by the compiler and the linker that numba-cuda uses on a GPU."""
+def compiled(made: Any) -> list[Findings]:
+    """A kernel's findings for each capability: Python to PTX to machine code, as numba-cuda does it on a GPU.
+
+    Type inference and lowering, most of the time, do not look at the capability: they are done once, and the library
+    that comes of it is asked for the PTX of each.
+    """
     from numba import cuda
     from numba.core import sigutils
     from numba.cuda import dispatcher
+    from numba.cuda.codegen import CUDACodeLibrary
 
     # device functions ask for the GPU that is there
-    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
-    types, _ = sigutils.normalize_signature(made.signature)
-    ptx, _ = cuda.compile(made.function, types, cc=capability, device=False, abi="numba", output="ptx")
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=CAPABILITIES[0])
+    asked: list[Any] = []
+    ptx_of = CUDACodeLibrary.get_asm_strs
+    CUDACodeLibrary.get_asm_strs = lambda self, cc: asked.append(self) or ptx_of(self, cc)
+    try:
+        types, _ = sigutils.normalize_signature(made.signature)
+        cuda.compile(made.function, types, cc=CAPABILITIES[0], device=False, abi="numba", output="ptx")
+    finally:
+        CUDACodeLibrary.get_asm_strs = ptx_of
+    return [_findings("".join(ptx_of(asked[-1], cc)), cc, math.prod(made.block)) for cc in CAPABILITIES]
+
+
+def _findings(ptx: str, capability: tuple[int, int], threads: int) -> Findings:
     shared = sum(int(size) for size in re.findall(r"\.shared .*\[(\d+)\];", ptx))
     fusable = [line.strip() for line in ptx.splitlines() if FUSABLE.search(line)]
-    found = Findings(capability, math.prod(made.block), offending(ptx), fusable, shared)
+    found = Findings(capability, threads, offending(ptx), fusable, shared)
     return found if shared > SHARED_BYTES else found._replace(**_linked(ptx, capability))
 
 
@@ -94,15 +111,21 @@ def _linked(ptx: str, capability: tuple[int, int]) -> dict[str, int]:
     return {"registers": int(registers[1]), "spilled_bytes": sum(map(int, spilled))}
 
 
+_CHOSEN: list[Any] = []  # what to compile: forked processes find it here
+
+
+def _nth(i: int) -> list[Findings]:
+    return compiled(_CHOSEN[i])
+
+
 def main(wanted: list[str]) -> None:
-    """Prints the findings."""
+    """Prints the findings, worked out by as many processes as this one may use CPUs."""
     made = importlib.import_module("bad_kernels").KERNELS if wanted == ["bad"] else kernels()
     chosen = {name: one for name, one in made.items() if wanted in ([], ["bad"]) or name.split(".")[0] in wanted}
-    print(
-        json.dumps(
-            {name: [compile_for(one, capability) for capability in CAPABILITIES] for name, one in chosen.items()}
-        )
-    )
+    _CHOSEN[:] = chosen.values()
+    with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        found = pool.map(_nth, range(len(_CHOSEN)), chunksize=1)
+    print(json.dumps(dict(zip(chosen, found, strict=True))))
 
 
 if __name__ == "__main__":

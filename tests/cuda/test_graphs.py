@@ -180,6 +180,21 @@ def test_the_host_runs_ahead_as_far_as_there_are_slots() -> None:
     assert float(device.to_numpy(sums[0])) == 4 * sum(range(6))
 
 
+def test_a_graph_is_recorded_anew_when_it_reads_another_parts_arrays() -> None:
+    device = Host()
+    graphs = Graphs(device, device.zeros((3,)))
+
+    def part(left: Any) -> Any:
+        out = device.empty((2,), np.float32)
+        device.copyto(out, left)
+        return out
+
+    for k in (1, 2, 2, 3):
+        left = device.asarray(np.full((2,), k, np.float32))
+        for _ in range(2):
+            assert list(graphs("copy", part, np.zeros(3, np.float32), [], left)) == [k, k]
+
+
 def keys(task: GAN) -> list[Any]:
     return [key for key, _ in task.run.parts]
 
