@@ -117,7 +117,7 @@ class Queued:
 
     def __getattr__(self, name: str) -> Any:
         op = getattr(oracle, name)
-        return op if name == "prepare" else partial(self._queue, op)
+        return op if name.startswith("prepare") else partial(self._queue, op)
 
     def _queue(self, op: Callable[..., Any], *args: Any) -> Any:
         with np.errstate(all="ignore"):  # on numbers that mean nothing yet, for the shapes
