@@ -22,9 +22,6 @@ def test_a_recorded_step_has_the_bits_of_a_called_one(kind: str, simulated: Any)
     assert_graph_is_eager(simulated, [*DCGAN, *TINY, *KINDS[kind]], STEPS, shape=SHAPE)
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("kind", ["one D step", "mlp", "lazy penalty"])
-=======
 def test_a_plan_of_ones_own_is_recorded_too(simulated: Any) -> None:
     rows = {("conv2d", (3, 4, 4, 1), (3, 3, 1, 2), (2, 2)): "numba"}
     words = [*DCGAN, *TINY, *KINDS["one D step"]]
@@ -33,8 +30,7 @@ def test_a_plan_of_ones_own_is_recorded_too(simulated: Any) -> None:
     assert run(planned, 2) == run(plain, 2)
 
 
-@pytest.mark.parametrize("kind", ["one D step", "mlp"])
->>>>>>> cuda-graph
+@pytest.mark.parametrize("kind", ["one D step", "mlp", "lazy penalty"])
 def test_three_steps_of_sgd_are_the_oracles(kind: str, simulated: Any) -> None:
     assert gan_steps.sgd_distance(simulated, oracle, [*DCGAN, *TINY, *KINDS[kind]], shape=SHAPE) <= 1e-5
 
