@@ -8,6 +8,7 @@ import pytest
 from gan_steps import DCGAN, KINDS, TINY, assert_graph_is_eager, batches, make, run
 
 from minigan.backends import oracle
+from minigan.backends.planned import Planned
 from minigan.backends.proxies import Finite, NotFinite
 
 SHAPE = (4, 4, 1)
@@ -17,6 +18,14 @@ KEPT = ("every state", "shared batch, one D step")  # all graphs there are; the 
 @pytest.mark.parametrize("kind", [k if k in KEPT else pytest.param(k, marks=pytest.mark.slow) for k in KINDS])
 def test_a_recorded_step_has_the_bits_of_a_called_one(kind: str, simulated: Any) -> None:
     assert_graph_is_eager(simulated, [*DCGAN, *TINY, *KINDS[kind]], 3, shape=SHAPE)
+
+
+def test_a_plan_of_ones_own_is_recorded_too(simulated: Any) -> None:
+    rows = {("conv2d", (3, 4, 4, 1), (3, 3, 1, 2), (2, 2)): "numba"}
+    words = [*DCGAN, *TINY, *KINDS["one D step"]]
+    planned, plain = (make(ops, words, SHAPE) for ops in (Planned(simulated, rows), simulated))
+    assert type(planned.run).__name__ == "Graphs" and planned.late
+    assert run(planned, 2) == run(plain, 2)
 
 
 @pytest.mark.parametrize("kind", ["one D step", "mlp"])

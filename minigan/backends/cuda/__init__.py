@@ -32,6 +32,8 @@ from minigan.backends.cuda.facts import BUILD as BUILD
 from minigan.backends.cuda.facts import isa
 from minigan.backends.cuda.forced import PLANNED as PLANNED
 from minigan.backends.cuda.forced import by as by
+from minigan.backends.cuda.forced import image_by as image_by
+from minigan.backends.cuda.forced import prepare_by as prepare_by
 from minigan.backends.cuda.image import (
     avgpool2x,
     avgpool2x_backward,
