@@ -32,6 +32,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "shared batch": ("train.share_fake=true",),
     "shared batch, one D step": ("train.share_fake=true", "train.n_critic=1"),
     "wasserstein": ("loss.name=wasserstein", "train.weight_clip=0.05", "g.rule=sgd", "g.momentum=0.9"),
+    "lazy penalty": (
+        "loss.name=wasserstein",
+        "penalty.name=wgan-gp",
+        "penalty.weight=1",
+        "penalty.every=2",
+        "model.norm_d=layer",
+    ),
+    "r1": ("penalty.name=r1", "model.norm_d=instance", "model.act_d=tanh", "train.n_critic=1"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }
 

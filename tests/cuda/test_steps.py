@@ -19,7 +19,7 @@ def test_a_recorded_step_has_the_bits_of_a_called_one(kind: str, simulated: Any)
     assert_graph_is_eager(simulated, [*DCGAN, *TINY, *KINDS[kind]], 3, shape=SHAPE)
 
 
-@pytest.mark.parametrize("kind", ["one D step", "mlp"])
+@pytest.mark.parametrize("kind", ["one D step", "lazy penalty", "mlp"])
 def test_three_steps_of_sgd_are_the_oracles(kind: str, simulated: Any) -> None:
     assert gan_steps.sgd_distance(simulated, oracle, [*DCGAN, *TINY, *KINDS[kind]], shape=SHAPE) <= 1e-5
 
