@@ -59,6 +59,22 @@ def _norm(*shape: int, statistics: tuple[int, ...] | None = None, centre: float 
     return draw
 
 
+def _tangent(*shape: int, statistics: tuple[int, ...]) -> Any:
+    def draw(d: Draw) -> Args:
+        x = (0.5 + d.rng.standard_normal(shape)).astype(d.dtype)
+        return d.array(*shape), x, d.array(shape[-1]), *d.statistics(x, statistics), 1e-5
+
+    return draw
+
+
+def _backward_tangent(*shape: int, statistics: tuple[int, ...]) -> Any:
+    def draw(d: Draw) -> Args:
+        dgamma, dbeta = d.array(shape[-1]), d.array(shape[-1])
+        return d.array(*shape), d.array(*shape), *_tangent(*shape, statistics=statistics)(d), dgamma, dbeta
+
+    return draw
+
+
 def _clocked(*rest: Any) -> Any:
     def draw(d: Draw) -> Args:
         clock = d.clock()
@@ -97,6 +113,11 @@ BIG = (
     Row("layernorm/far", _norm(*SAMPLES, centre=1e5), ""),
     Row("layernorm_backward", _norm(*SAMPLES, statistics=(0,)), ""),
     Row("layernorm_backward/far", _norm(*SAMPLES, statistics=(0,), centre=1e5), ""),
+    Row("layernorm_tangent", _tangent(*SAMPLES, statistics=(0,)), ""),
+    Row("layernorm_backward_tangent", _backward_tangent(*SAMPLES, statistics=(0,)), ""),
+    Row("instancenorm_tangent", _tangent(*SAMPLES, statistics=(0, 3)), ""),
+    Row("instancenorm_backward_tangent", _backward_tangent(*SAMPLES, statistics=(0, 3)), ""),
+    Row("norm_loss", lambda d: (d.array(3, 700), "one"), ""),
     Row("minibatch_stddev", lambda d: (d.array(6, 5, 6, 10), 3, 1e-8), ""),
     Row("minibatch_stddev_backward", lambda d: (d.array(6, 5, 6, 11), d.array(6, 5, 6, 10), 3, 1e-8), ""),
     Row("colour", lambda d: (d.array(2, 17, 16, 3), *(d.array(2) for _ in range(3))), ""),
