@@ -12,6 +12,7 @@ from runs import assert_same, run, state
 
 from minigan import config, rng
 from minigan.backends import load
+from minigan.backends.clock import HOST_WORDS
 from minigan.errors import ConfigError
 from minigan.models.layers import Conv2d, ConvTranspose2d, Embedding, Linear, Reshape
 from minigan.models.net import Chain, Net
@@ -119,7 +120,10 @@ def test_ds_step_iterates_once_and_gs_leaves_d_bitwise() -> None:
     for norm in made.D.spectral:
         norm.iterate = lambda norm=norm: calls.append(norm.layer.name) or Spectral.iterate(norm)  # type: ignore[method-assign]
     z = rng.host(0, "test/z").standard_normal((6, 4)).astype(np.float32)
+    made.clock.array[:HOST_WORDS] = made.clock.words(0, 0, [made.opt_d, made.opt_g])
+    w = made.D.p.copy()
     made.d_step(batch(), z)
+    assert not np.array_equal(w, made.D.p)
     assert calls == ["d.0", "d.2", "d.5"] and not np.array_equal(before, made.D.state)
     kept = [a.copy() for a in (made.D.p, made.D.dp, made.D.state)]
     made.g_step(z)
