@@ -86,7 +86,8 @@ class CuPy(CuPyStreams):
         self._cupy = cupy
         self.array_type: type = cupy.ndarray
         self.stream = cupy.cuda.Stream()
-        self.stream.use()  # so that `dp[...] = 0` and the like are queued with the kernels
+        self.stream.__enter__()  # for good, so that `dp[...] = 0` and the like are queued with the kernels: what use()
+        # sets is forgotten at the end of the next `with stream`, of which CuPy's own functions have some
         self.stream_address: int = self.stream.ptr
         self.launch_stream = cuda.external_stream(self.stream_address)
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
