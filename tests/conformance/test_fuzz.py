@@ -85,7 +85,7 @@ def test_any_arguments_are_computed_or_refused_as_by_the_oracle(row: Row, isa: s
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_any_arguments_are_computed_or_refused_as_by_the_oracle_on_cuda(
     row: Row, simulated: Any, data: st.DataObject

@@ -71,7 +71,13 @@ def _hold(ops: Any, case: str) -> None:
                 compare(ops, row, seed, np.float32, integer)
 
 
-@pytest.mark.parametrize(("file", "old", "new", "case"), BUGS, ids=[f"{file}: {new[:40]}" for file, _, new, _ in BUGS])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "case"),
+    [
+        pytest.param(*bug, id=f"{bug[0]}: {bug[2][:40]}", marks=[pytest.mark.slow] if i % 3 else [])
+        for i, bug in enumerate(BUGS)
+    ],
+)
 def test_a_bug_is_seen(file: str, old: str, new: str, case: str, simulated: ModuleType) -> None:
     with _planted(file, old, new) as ops, pytest.raises((AssertionError, RuntimeError)):  # a SimulatorError is one
         _hold(ops, case)
