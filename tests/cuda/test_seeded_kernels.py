@@ -74,7 +74,7 @@ def _hold(ops: Any, case: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "case"),
     [
-        pytest.param(*bug, id=f"{bug[0]}: {bug[2][:40]}", marks=[pytest.mark.slow] if i % 3 else [])
+        pytest.param(*bug, id=f"{bug[0]}: {bug[2][:40]}", marks=[pytest.mark.slow] if i % 6 else [])
         for i, bug in enumerate(BUGS)
     ],
 )

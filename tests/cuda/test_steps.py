@@ -29,7 +29,9 @@ def test_a_plan_of_ones_own_is_recorded_too(simulated: Any) -> None:
     assert run(planned, 2) == run(plain, 2)
 
 
-@pytest.mark.parametrize("kind", ["one D step", "mlp", "lazy penalty"])
+@pytest.mark.parametrize(
+    "kind", ["lazy penalty", *(pytest.param(k, marks=pytest.mark.slow) for k in ("one D step", "mlp"))]
+)
 def test_three_steps_of_sgd_are_the_oracles(kind: str, simulated: Any) -> None:
     assert gan_steps.sgd_distance(simulated, oracle, [*DCGAN, *TINY, *KINDS[kind]], shape=SHAPE) <= 1e-5
 

@@ -92,7 +92,7 @@ def test_every_step_is_the_oracles(tmp_path: Path) -> None:
     _steps_are_the_oracles(_on_cuda(tmp_path / "cuda", NORMED), _train(tmp_path / "numpy", "numpy", NORMED))
 
 
-@pytest.mark.parametrize("name", PENALISED)
+@pytest.mark.parametrize("name", ["lazy r1", pytest.param("wgan-gp", marks=pytest.mark.slow)])
 def test_every_step_with_a_penalty_is_the_oracles_and_a_graph_changes_no_bit(name: str, tmp_path: Path) -> None:
     keys = (*CRITIC, *PENALISED[name])
     mine = _on_cuda(tmp_path / "cuda", keys)
@@ -108,6 +108,7 @@ def _same(a: Path, b: Path) -> None:
     assert [name for name in wanted if kept[name].tobytes() != wanted[name].tobytes()] == []
 
 
+@pytest.mark.slow
 def test_adam_follows_the_oracle_and_a_graph_changes_no_bit(tmp_path: Path) -> None:
     """Adam makes steps of +-lr of what rounding leaves of a gradient of 0: losses alone are held, to 1e-3."""
     mine, its = _on_cuda(tmp_path / "cuda", DENSE), _train(tmp_path / "numpy", "numpy", DENSE)
