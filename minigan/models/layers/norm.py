@@ -57,60 +57,52 @@ class BatchNorm(_Norm):
         return rule(dy, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw))
 
 
-class LayerNorm(_Norm):
+class _WithinSample(_Norm):
+    """y = act(op(x)): statistics of one sample alone, so there are no modes, and second derivatives.
+
+    `op` begins the names of its four ops in the oracle: op, op_backward, op_tangent, op_backward_tangent.
+    """
+
+    op: str
+
+    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
+        y, mean, var = self._op("")(x, self.gamma, self.beta, self.eps, self.act)
+        return y, (x, mean, var, y)
+
+    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
+        x, mean, var, y = ctx
+        dy = self.ops.activation_backward(dy, y, self.act)
+        return self._op("_backward")(dy, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw))
+
+    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
+        x, mean, var, y = ctx
+        ty = self._op("_tangent")(tx, x, self.gamma, mean, var, self.eps)
+        ty = self.ops.activation_backward(ty, y, self.act)
+        return ty, (tx, ty)
+
+    def backward_tangent(
+        self, tdy: Array | None, dy: Array, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
+    ) -> Array | None:
+        (x, mean, var, y), (tx, ty) = ctx, tctx
+        tdy, dy = bent(self.ops, tdy, dy, y, ty, self.act), self.ops.activation_backward(dy, y, self.act)
+        return self._op("_backward_tangent")(
+            or_zeros(self.ops, tdy, dy), dy, tx, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw)
+        )
+
+    def _op(self, which: str) -> Any:
+        return getattr(self.ops, self.op + which)
+
+
+class LayerNorm(_WithinSample):
     """One group per sample; see layernorm in the oracle."""
 
-    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
-        y, mean, var = self.ops.layernorm(x, self.gamma, self.beta, self.eps, self.act)
-        return y, (x, mean, var, y)
-
-    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
-        x, mean, var, y = ctx
-        dy = self.ops.activation_backward(dy, y, self.act)
-        return self.ops.layernorm_backward(dy, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw))
-
-    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
-        x, mean, var, y = ctx
-        ty = self.ops.layernorm_tangent(tx, x, self.gamma, mean, var, self.eps)
-        ty = self.ops.activation_backward(ty, y, self.act)
-        return ty, (tx, ty)
-
-    def backward_tangent(
-        self, tdy: Array | None, dy: Array, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
-    ) -> Array | None:
-        (x, mean, var, y), (tx, ty) = ctx, tctx
-        tdy, dy = bent(self.ops, tdy, dy, y, ty, self.act), self.ops.activation_backward(dy, y, self.act)
-        return self.ops.layernorm_backward_tangent(
-            or_zeros(self.ops, tdy, dy), dy, tx, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw)
-        )
+    op = "layernorm"
 
 
-class InstanceNorm(_Norm):
+class InstanceNorm(_WithinSample):
     """One group per sample and channel; see instancenorm in the oracle."""
 
-    def forward(self, x: Array, how: How) -> tuple[Array, Any]:
-        y, mean, var = self.ops.instancenorm(x, self.gamma, self.beta, self.eps, self.act)
-        return y, (x, mean, var, y)
-
-    def backward(self, dy: Array, ctx: Any, need_dx: bool = True, need_dw: bool = True) -> Array | None:
-        x, mean, var, y = ctx
-        dy = self.ops.activation_backward(dy, y, self.act)
-        return self.ops.instancenorm_backward(dy, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw))
-
-    def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Array, Any]:
-        x, mean, var, y = ctx
-        ty = self.ops.instancenorm_tangent(tx, x, self.gamma, mean, var, self.eps)
-        ty = self.ops.activation_backward(ty, y, self.act)
-        return ty, (tx, ty)
-
-    def backward_tangent(
-        self, tdy: Array | None, dy: Array, ctx: Any, tctx: Any, need_dx: bool = True, need_dw: bool = True
-    ) -> Array | None:
-        (x, mean, var, y), (tx, ty) = ctx, tctx
-        tdy, dy = bent(self.ops, tdy, dy, y, ty, self.act), self.ops.activation_backward(dy, y, self.act)
-        return self.ops.instancenorm_backward_tangent(
-            or_zeros(self.ops, tdy, dy), dy, tx, x, self.gamma, mean, var, self.eps, *_or_scratch(self, need_dw)
-        )
+    op = "instancenorm"
 
 
 def _or_scratch(norm: _Norm, need_dw: bool) -> tuple[Array, Array]:
