@@ -1,13 +1,10 @@
 """The cuda backend where it cannot run: who is told what, and that nobody else pays for it."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from processes import PYTHON, environment
 
-ROOT = Path(__file__).resolve().parents[1]
 ALL_THERE = "import importlib.util as u; u.find_spec = lambda name: u\n"
 DRIVER = "import ctypes; ctypes.CDLL = lambda name: u; u.cuInit = lambda flags: {}; u.cuDeviceGetCount = lambda n: 0\n"
 
@@ -58,9 +55,8 @@ print(sorted({"numba", "cupy"} & set(sys.modules)))
 
 
 def _python(program: str, **variables: str) -> list[str]:
-    env = {k: v for k, v in os.environ.items() if k != "NUMBA_ENABLE_CUDASIM"}
-    env |= {"PYTHONPATH": str(ROOT), **variables}
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=env)
+    env = environment(**{"NUMBA_ENABLE_CUDASIM": "0", **variables})
+    ran = subprocess.run([*PYTHON, "-c", program], capture_output=True, text=True, timeout=120, env=env)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 
