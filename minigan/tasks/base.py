@@ -44,7 +44,7 @@ class Task:
         self.optimizers: dict[str, Optimizer] = {}
         self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
-        self.own_ops, self.own_run = ops, self._runner(ops)
+        self.own_ops, self.own_run = ops, self.runner(ops)
         self.run: Any = self.own_run
 
     def own(self, nets: dict[str, Net]) -> None:
@@ -190,7 +190,7 @@ class Task:
         for name, o in self.optimizers.items():
             o.count = counters[name]
 
-    def _runner(self, ops: Any) -> Any:
+    def runner(self, ops: Any) -> Any:
         """How parts run on the backend itself: recorded and replayed where it can, else called."""
         clock = self.clock.array[:HOST_WORDS]
         return ops.graphs(clock) if self.config.train.graph and hasattr(ops, "graphs") else Eager(ops, clock)
