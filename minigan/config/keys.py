@@ -44,12 +44,24 @@ class Task:
 class Model:
     """Both networks."""
 
-    family: str = key("mlp", "mlp, dcgan, or module:function of your own, called with (model, item shape)")
+    family: str = key("mlp", "mlp, dcgan, resnet, or module:function of your own, called with (model, item shape)")
     z: int = key(100, "numbers in z", 1)
     noise: str = key("normal", "distribution of z", choices=("normal", "uniform", "truncated"))
-    widths_g: tuple[int, ...] = key((256,), "G's hidden widths (mlp) or channels, widest first (dcgan)", 1)
+    width: int = key(
+        0,
+        "dcgan, resnet: channels where pictures are largest; widths and strides then follow from their size, 8 to 128 "
+        "or any other that is even; 0: as the lists say",
+        0,
+    )
+    widths_g: tuple[int, ...] = key(
+        (256,), "G's hidden widths (mlp) or channels, widest first (dcgan; resnet: each doubles the image)", 1
+    )
     strides_g: tuple[int, ...] = key((1, 2, 2), "dcgan: stride of each of G's transposed convolutions", 1)
-    widths_d: tuple[int, ...] = key((256,), "D's hidden widths (mlp) or channels (dcgan; each halves the image)", 1)
+    widths_d: tuple[int, ...] = key(
+        (256,),
+        "D's hidden widths (mlp) or channels (dcgan: each halves the image; resnet: down to 7 pixels or less)",
+        1,
+    )
     kernel: int = key(5, "dcgan: kernel height and width", 1)
     act_g: str = key("relu", "activation inside G", choices=("relu", "leaky_relu", "tanh"))
     act_d: str = key("relu", "activation inside D", choices=("relu", "leaky_relu", "tanh"))
@@ -62,6 +74,12 @@ class Model:
         choices=("none", "batch", "layer", "instance", "spectral"),
     )
     packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
+    minibatch_stddev: int = key(
+        0,
+        "before its last layer D also sees how much the samples of a group of this many differ (arXiv:1710.10196); "
+        "0: it does not",
+        0,
+    )
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)

@@ -46,11 +46,25 @@ def resolve(config: Config) -> Config:
             f"penalty.name {penalty.name} takes D's gradient sample by sample, but batchnorm in D makes a sample's "
             "D(x) depend on its whole batch (arXiv:1704.00028, section 4); give model.norm_d layer"
         )
+    if penalty.name != "none" and config.model.minibatch_stddev:
+        raise ConfigError(
+            f"penalty.name {penalty.name} takes D's gradient sample by sample, but model.minibatch_stddev makes a "
+            "sample's D(x) depend on its whole group; leave one of them out, or bound D by model.norm_d spectral"
+        )
     size, packing = config.train.batch_size, config.model.packing
     if size % packing:
         raise ConfigError(
             f"train.batch_size = {size} cannot be packed by model.packing = {packing}; give a multiple of {packing}, "
             f"as {max(1, size // packing) * packing}"
+        )
+    judged, group = size // packing, config.model.minibatch_stddev
+    if group == 1:
+        raise ConfigError("model.minibatch_stddev = 1 compares a sample with itself; give 2 or more, as 4, or 0")
+    if group and judged % group:
+        raise ConfigError(
+            f"train.batch_size = {size} gives D {judged} samples at once, which cannot be cut in groups of "
+            f"model.minibatch_stddev = {group}; give a multiple of {group * packing}, "
+            f"as {max(1, judged // group) * group * packing}"
         )
     if bool(config.train.instance_noise) != bool(config.train.noise_steps):
         raise ConfigError(
