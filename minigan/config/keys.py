@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan",)  # the rows of minigan/tasks
+TASKS = ("gan", "classifier")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -37,7 +37,7 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan", choices=TASKS)
+    name: str = key("gan", "gan, or classifier: D alone, which learns the labels", choices=TASKS)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,19 @@
 """What a configuration's keys mean together: "auto" resolved, contradictions refused."""
 
 import dataclasses
+from typing import Any
 
 from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
+# task.name: the sections and keys that its step does not read, so that setting one is a mistake
+UNREAD = {
+    "classifier": (
+        *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
+        *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
+        *("train.instance_noise", "train.noise_steps", "train.ema"),
+    ),
+}
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
 
@@ -14,6 +23,9 @@ def resolve(config: Config) -> Config:
         owner = f.metadata.get("task", config.task.name)
         if owner != config.task.name and getattr(config.task, f.name) != f.default:
             raise ConfigError(f"task.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out")
+    for key in UNREAD.get(config.task.name, ()):
+        if _value(config, key) != _value(Config(), key):
+            raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -76,3 +88,8 @@ def resolve(config: Config) -> Config:
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):
         raise ConfigError(f"train.dtype float64 runs on the numpy backend alone, not on {config.train.backend}")
     return config
+
+
+def _value(config: Config, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name) if name else getattr(config, section)

@@ -58,6 +58,8 @@ def run_itself(run: Run, out: Path) -> str:
 
 
 def _onnx(run: Run, out: Path) -> str:
+    if run.weights not in run.task.nets:
+        raise ConfigError(f"a run of task {run.config.task.name} has no generator; give a .safetensors (all weights)")
     return f"the generator, {WEIGHTS[run.weights]}, of step {run.step}; {to_onnx.write(run, out)}"
 
 
