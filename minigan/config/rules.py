@@ -7,13 +7,29 @@ from minigan.errors import ConfigError
 
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
+# task: keys, beside those of other tasks, that mean nothing to it
+_FOREIGN: dict[str, tuple[str, ...]] = {
+    "cyclegan": (
+        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
+        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
+    ),
+}
+
 
 def resolve(config: Config) -> Config:
     """Replaces "auto" by what it means, and refuses what does not go together."""
-    for f in dataclasses.fields(config.task):
-        owner = f.metadata.get("task", config.task.name)
-        if owner != config.task.name and getattr(config.task, f.name) != f.default:
-            raise ConfigError(f"task.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out")
+    for section in ("task", "data"):
+        values = getattr(config, section)
+        for f in dataclasses.fields(values):
+            owner = f.metadata.get("task", config.task.name)
+            if owner != config.task.name and getattr(values, f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                )
+    _check_foreign(config)
+    if config.task.name == "cyclegan":
+        _check_cyclegan(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -62,3 +78,19 @@ def resolve(config: Config) -> Config:
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):
         raise ConfigError(f"train.dtype float64 runs on the numpy backend alone, not on {config.train.backend}")
     return config
+
+
+def _check_foreign(config: Config) -> None:
+    for path in _FOREIGN.get(config.task.name, ()):
+        section, _, name = path.partition(".")
+        values = getattr(config, section)
+        default = next(f.default for f in dataclasses.fields(values) if f.name == name)
+        if getattr(values, name) != default:
+            raise ConfigError(f"{path} means nothing to task.name {config.task.name}; leave it out")
+
+
+def _check_cyclegan(config: Config) -> None:
+    if not config.data.other:
+        raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
+    if config.model.output == "none":
+        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
