@@ -16,8 +16,8 @@ from typing import Any
 from minigan.errors import ConfigError, ShapeError, nearest
 from minigan.models.init import Init
 from minigan.models.layers import DCGAN_NORMAL, BatchNorm, Conv2d, ConvTranspose2d, InstanceNorm, Layer
-from minigan.models.net import Chain, Residual, Skip
 from minigan.models.shapes import Act, Shape
+from minigan.models.trees import Chain, Residual, Skip
 
 RELU, LEAKY = Act("relu"), Act("leaky_relu", 0.2)
 Conv = Callable[..., Layer]
