@@ -154,8 +154,8 @@ class Task:
         """z (N, Z) host -> (N, *shape) host, of the net that `weights` names, for tasks that draw from a z."""
         raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z")
 
-    def translate(self, x: Array, direction: str) -> Array:
-        """x (N,H,W,C) host -> (N,H,W,C) host, for tasks that translate pictures; `direction` is "a-b" or "b-a"."""
+    def translator(self, direction: str) -> Net:
+        """The net that translates pictures "a-b" or "b-a", for tasks that do."""
         raise ConfigError(f"a run of task {self.config.task.name} translates no pictures")
 
     def drawn(self, net: Net, z: Array) -> Array:

@@ -44,6 +44,21 @@ class Way(NamedTuple):
     D: Net
 
 
+def make_nets(config: Config, side: Shape) -> dict[str, Net]:
+    """The four nets on pictures `side` (H,W,C), unbound."""
+    model, task = config.model, config.task
+    output, init = make_act(model.output), make_init(model.init, model.init_std)
+
+    def generator(name: str) -> Net:
+        root = translator(task.translator, side, side, task.width, task.depth, task.blocks, output=output, init=init)
+        return Net(name, root, side, config.g.l2)
+
+    def critic(name: str) -> Net:
+        return Net(name, patch_critic(model, side), side, config.d.l2, spectral=model.norm_d == "spectral")
+
+    return {name: generator(name) for name in ("g_ab", "g_ba")} | {name: critic(name) for name in ("d_a", "d_b")}
+
+
 class CycleGAN(Task):
     """Four nets, two optimizers, and their step: D's part and G's. Items are (H,W,2C)."""
 
@@ -58,23 +73,13 @@ class CycleGAN(Task):
         super().__init__(config, ops, shape, classes)
         if len(shape) != 3 or shape[2] % 2:
             raise ShapeError(f"cyclegan takes pictures of two domains side by side, (H,W,2C), but is given {shape}")
-        model, task = config.model, config.task
         self.channels = shape[2] // 2
-        side = (*shape[:2], self.channels)
-        build = partial(
-            translator, task.translator, side, side, task.width, task.depth, task.blocks,
-            output=make_act(model.output), init=make_init(model.init, model.init_std),
-        )  # fmt: skip
-        spectral = model.norm_d == "spectral"
-        g = {name: Net(name, build(), side, config.g.l2) for name in ("g_ab", "g_ba")}
-        d = {
-            name: Net(name, patch_critic(model, side), side, config.d.l2, spectral=spectral) for name in ("d_a", "d_b")
-        }
-        self.own(g | d)
-        self.ab = Way(g["g_ab"], g["g_ba"], d["d_b"])
-        self.ba = Way(g["g_ba"], g["g_ab"], d["d_a"])
-        self.opt_d = Optimizer(config.d, list(d.values()), 0, self.dtype)
-        self.opt_g = Optimizer(config.g, list(g.values()), 1, self.dtype)
+        nets = make_nets(config, (*shape[:2], self.channels))
+        self.own(nets)
+        self.ab = Way(nets["g_ab"], nets["g_ba"], nets["d_b"])
+        self.ba = Way(nets["g_ba"], nets["g_ab"], nets["d_a"])
+        self.opt_d = Optimizer(config.d, [nets["d_a"], nets["d_b"]], 0, self.dtype)
+        self.opt_g = Optimizer(config.g, [nets["g_ab"], nets["g_ba"]], 1, self.dtype)
         self.optimizers |= {"d": self.opt_d, "g": self.opt_g}
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(real)
@@ -189,16 +194,15 @@ class CycleGAN(Task):
         a, b = np.split(real[:PICTURE_ROWS].astype(self.dtype), 2, axis=-1)
         columns = []
         for direction, x in (("a-b", a), ("b-a", b)):
-            fake = self.translate(x, direction)
-            columns += [x, fake, self.translate(fake, direction[::-1])]
+            fake = self.drawn(self.translator(direction), x)
+            columns += [x, fake, self.drawn(self.translator(direction[::-1]), fake)]
         return np.stack(columns, axis=1).reshape(-1, *a.shape[1:])
 
-    def translate(self, x: Array, direction: str) -> Array:
-        """x (N,H,W,C) host -> its translation (N,H,W,C) host; `direction` is "a-b" or "b-a"."""
+    def translator(self, direction: str) -> Net:
         ways = {"a-b": self.ab, "b-a": self.ba}
         if direction not in ways:
             raise ConfigError(f"direction {direction!r} is unknown; known: {', '.join(ways)}")
-        return self.drawn(ways[direction].G, x)
+        return ways[direction].G
 
     def _verdict(self, logits: Array) -> Array:
         """The mean of D's output: of its sigmoid where the loss reads it as a probability, else as it is."""
