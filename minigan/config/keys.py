@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "classifier")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -26,6 +26,12 @@ class Data:
         "a built-in name (`minigan data`) or a path: IDX folder, image folder or zip, .npy, .npz",
         resumable=True,
     )
+    other: str = key(
+        "",
+        "domain B: a data set like name, or made of every second picture of A: inverted-slanted, outlined",
+        resumable=True,
+        task="cyclegan",
+    )
     size: int = key(0, "resize and centre-crop images to this many pixels; 0 keeps them as they are", 0)
     channels: int = key(0, "1 grey, 3 RGB; 0 keeps them as they are", choices=(0, 1, 3))
     range: str = key(
@@ -37,7 +43,21 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan, or classifier: D alone, which learns the labels", choices=TASKS)
+    name: str = key(
+        "gan",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        choices=TASKS,
+    )
+    translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
+    width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
+    depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")
+    blocks: int = key(3, "the translators' residual blocks", 0, task="cyclegan")
+    cycle: float = key(
+        10.0, "weight of the L1 distance between a picture and its way there and back", 0.0, task="cyclegan"
+    )
+    identity: float = key(
+        5.0, "weight of the L1 distance that G moves what is in its range already; 0: none", 0.0, task="cyclegan"
+    )
 
 
 @dataclass(frozen=True)

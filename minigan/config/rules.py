@@ -13,19 +13,30 @@ UNREAD = {
         *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
         *("train.instance_noise", "train.noise_steps", "train.ema"),
     ),
+    "cyclegan": (
+        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
+        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
+    ),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
 
 def resolve(config: Config) -> Config:
     """Replaces "auto" by what it means, and refuses what does not go together."""
-    for f in dataclasses.fields(config.task):
-        owner = f.metadata.get("task", config.task.name)
-        if owner != config.task.name and getattr(config.task, f.name) != f.default:
-            raise ConfigError(f"task.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out")
+    for section in ("task", "data"):
+        values = getattr(config, section)
+        for f in dataclasses.fields(values):
+            owner = f.metadata.get("task", config.task.name)
+            if owner != config.task.name and getattr(values, f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                )
     for key in UNREAD.get(config.task.name, ()):
         if _value(config, key) != _value(Config(), key):
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
+    if config.task.name == "cyclegan":
+        _check_cyclegan(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -93,3 +104,10 @@ def resolve(config: Config) -> Config:
 def _value(config: Config, key: str) -> Any:
     section, _, name = key.partition(".")
     return getattr(getattr(config, section), name) if name else getattr(config, section)
+
+
+def _check_cyclegan(config: Config) -> None:
+    if not config.data.other:
+        raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
+    if config.model.output == "none":
+        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")

@@ -156,6 +156,10 @@ class Task:
         """z (N, Z) host -> (N, *shape) host, of the net that `weights` names, for tasks that draw from a z."""
         raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z")
 
+    def translator(self, direction: str) -> Net:
+        """The net that translates pictures "a-b" or "b-a", for tasks that do."""
+        raise ConfigError(f"a run of task {self.config.task.name} translates no pictures")
+
     def drawn(self, net: Net, z: Array) -> Array:
         """z (N, Z) host -> net(z) host: batches of DRAW, padded, with running statistics."""
         rows = []
