@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cases
 import numpy as np
 import pytest
+import test_cyclegan
 import test_layers
 import test_second
 import test_spectral
@@ -131,6 +132,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "second": _test(test_second),
     "spectral": _test(test_spectral),
     "wiring": _test(test_wiring),
+    "cyclegan": _test(test_cyclegan),
 }
 
 
