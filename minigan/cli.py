@@ -124,6 +124,7 @@ def train(
     """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
     from minigan import config as configs
     from minigan.errors import ConfigError
+    from minigan.evaluate import upscale as upscale_
     from minigan.progress import reporter
     from minigan.training import plans, preview, trainer
 
@@ -157,6 +158,7 @@ def train(
     if dry_run:
         _show_preview(preview.preview(config, resume))
         return
+    config = upscale_.with_features(config, reporter(out_console))
     folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
@@ -247,6 +249,23 @@ def denoise(
     made = restore.denoise_data(opened, data, noise, n, settings, seed)
     restore.draw(opened, made, out)
     _say(f"{out}: {n} pictures; mean squared error {made.error:.4f}, of the noisy ones {made.before:.4f}")
+
+
+@app.command()
+def upscale(
+    run: RunPath,
+    data: PictureData = "",
+    n: Pictures = 16,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="A PNG of four rows: small, bicubic, by the run, original.")] = Path(
+        "upscale.png"
+    ),
+) -> None:
+    """Make pictures small, and large again by a superres run, beside bicubic interpolation."""
+    from minigan.evaluate import upscale as upscale_
+
+    for line in upscale_.to_file(run, data, n, seed, out):
+        _say(line)
 
 
 @app.command()

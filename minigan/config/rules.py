@@ -6,6 +6,11 @@ from typing import Any
 from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
+_NO_Z = (  # tasks that make pictures of pictures
+    *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
+    *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+    *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
+)
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
 UNREAD = {
     "classifier": (
@@ -13,11 +18,8 @@ UNREAD = {
         *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
         *("train.instance_noise", "train.noise_steps", "train.ema"),
     ),
-    "cyclegan": (
-        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
-    ),
+    "cyclegan": _NO_Z,
+    "superres": _NO_Z,
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
@@ -27,10 +29,12 @@ def resolve(config: Config) -> Config:
     for section in ("task", "data"):
         values = getattr(config, section)
         for f in dataclasses.fields(values):
-            owner = f.metadata.get("task", config.task.name)
-            if owner != config.task.name and getattr(values, f.name) != f.default:
+            given = f.metadata.get("task", config.task.name)
+            owners = (given,) if isinstance(given, str) else given
+            if config.task.name not in owners and getattr(values, f.name) != f.default:
                 raise ConfigError(
-                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                    f"{section}.{f.name} is for task.name {' and '.join(owners)}, not for {config.task.name}; "
+                    "leave it out"
                 )
     for key in UNREAD.get(config.task.name, ()):
         if _value(config, key) != _value(Config(), key):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from minigan import rng
 from minigan.data import Dataset
 from minigan.data import load as load_data
+from minigan.data.heldout import test_files
 from minigan.errors import ConfigError
 from minigan.evaluate import masks
 from minigan.tasks.search import Search, Settings
@@ -46,7 +47,7 @@ def denoise(run: Run, x: Images, settings: Settings = DENOISE, seed: int = 0) ->
 
 def inpaint_data(run: Run, data: str, mask: str, n: int, settings: Settings = INPAINT, seed: int = 0) -> Restored:
     """n pictures of a data set with pixels taken out; the errors are over these pixels alone."""
-    dataset, x = _some(run, data, n, seed)
+    dataset, x = some(run, data, n, seed)
     known = masks.known(mask, n, run.shape, seed)
     y = inpaint(run, x, known, settings, seed)
     mean = dataset.read(np.arange(min(len(dataset), MEAN_ROWS))).mean(axis=0)
@@ -62,7 +63,7 @@ def denoise_data(run: Run, data: str, noise: float, n: int, settings: Settings =
     """
     if not 0 < noise < 100:
         raise ConfigError(f"--noise {noise:g} must lie above 0, white minus black being 1; give 0.3")
-    _, x = _some(run, data, n, seed)
+    _, x = some(run, data, n, seed)
     low, high = run.picture_range
     drawn = rng.host(seed, "noise/restore").standard_normal(x.shape)
     damaged = np.clip(x + (high - low) * noise * drawn, low, high).astype(x.dtype)
@@ -79,8 +80,7 @@ def draw(run: Run, made: Restored, out: Path) -> None:
 
 def changed(settings: Settings, steps: int | None, restarts: int | None) -> Settings:
     """`settings` with what is given of two of them."""
-    given = {"steps": steps, "restarts": restarts}
-    return dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})
+    return dataclasses.replace(settings, steps=steps or settings.steps, restarts=restarts or settings.restarts)
 
 
 def open_run(path: str | Path, out: Path) -> Run:
@@ -101,17 +101,17 @@ def _gan(run: Run) -> Any:
     return run.task
 
 
-def _some(run: Run, data: str, n: int, seed: int) -> tuple[Dataset, Images]:
-    """The data set, in the run's size, channels and range, and n of its rows."""
-    _gan(run)
-    h, w, c = run.shape
-    size = h if h == w else None
-    dataset = load_data(data or run.config.data.name, value_range=run.picture_range, size=size, channels=c)
+def some(run: Run, data: str, n: int, seed: int) -> tuple[Dataset, Images]:
+    """A data set in the run's size, channels and range, and n of its pictures: of its test files, where it has any."""
+    c = run.config.data
+    size, channels = c.size or None, c.channels or None
+    dataset = load_data(data or c.name, value_range=run.picture_range, size=size, channels=channels)
     if dataset.shape != run.shape:
         raise ConfigError(f"{dataset.name} holds items of {dataset.shape}, the run makes {run.shape}; give other data")
-    if not 1 <= n <= len(dataset):
-        raise ConfigError(f"-n {n} pictures were asked for, and {dataset.name} holds {len(dataset)}; give fewer")
-    return dataset, dataset.read(rng.host(seed, "restore").permutation(len(dataset))[:n])
+    held = test_files(dataset, size, channels) or dataset
+    if not 1 <= n <= len(held):
+        raise ConfigError(f"-n {n} pictures were asked for, and {dataset.name} holds {len(held)}; give fewer")
+    return dataset, held.read(rng.host(seed, "restore").permutation(len(held))[:n])
 
 
 def _mse(run: Run, x: Images, y: Images, where: Images) -> float:

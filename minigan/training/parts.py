@@ -19,6 +19,7 @@ from minigan.data.domains import TRANSFORMS, Domains, Unpaired, open_domains
 from minigan.data.heldout import split
 from minigan.errors import ConfigError
 from minigan.tasks import TASKS, Task, make_task
+from minigan.training.features import classifier
 from minigan.training.plans import check_forced, open_backend
 
 POINTS = 1000  # samples drawn where a sample is a point
@@ -85,6 +86,7 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         config,
         train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
         data=dataclasses.replace(config.data, name=name, other=other),
+        task=dataclasses.replace(config.task, features=_found(config.task.features)),
     )
     kind, held = TASKS[config.task.name], None
     if kind.labelled and dataset.labels is None:
@@ -95,9 +97,11 @@ def prepare(config: Config, resume: bool = False) -> Parts:
     batches = Unpaired(dataset, size, seed) if isinstance(dataset, Domains) else Batches(dataset, size, seed)
     task = make_task(config, ops, dataset.shape, len(dataset.classes))
     task.held = held
+    if config.task.name == "superres" and config.task.features != "auto":
+        task.features = classifier(config.task.features, task)
     check_forced(ops, task.nets.values())
     return Parts(config, ops, note, dataset, batches, task)
 
 
 def _found(name: str) -> str:
-    return name if not name or name in BUILTIN or name in TRANSFORMS else os.path.abspath(name)
+    return name if not name or name == "auto" or name in BUILTIN or name in TRANSFORMS else os.path.abspath(name)
