@@ -5,10 +5,11 @@ from pathlib import Path
 import bugs_cyclegan
 import bugs_nets
 import bugs_oracle
+import bugs_restore
 import bugs_second
 from seeding import Bug
 
-_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS, bugs_cyclegan.BUGS)
+_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS, bugs_cyclegan.BUGS, bugs_restore.BUGS)
 _FILES = dict.fromkeys(file for part in _PARTS for file in part)  # each once, in this order
 
 BUGS = [Bug(what, file, *rest) for file in _FILES for part in _PARTS for what, *rest in part.get(file, ())]
