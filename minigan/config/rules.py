@@ -14,6 +14,7 @@ def resolve(config: Config) -> Config:
         owner = f.metadata.get("task", config.task.name)
         if owner != config.task.name and getattr(config.task, f.name) != f.default:
             raise ConfigError(f"task.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out")
+    _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -62,3 +63,23 @@ def resolve(config: Config) -> Config:
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):
         raise ConfigError(f"train.dtype float64 runs on the numpy backend alone, not on {config.train.backend}")
     return config
+
+
+def _condition(config: Config) -> None:
+    """What goes with model.condition."""
+    model = config.model
+    for section in ("model", "loss"):
+        for f in dataclasses.fields(getattr(config, section)):
+            known = f.metadata.get("condition", (model.condition,))
+            if model.condition not in known and getattr(getattr(config, section), f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for model.condition {' or '.join(known)}, not for {model.condition}; "
+                    "leave it out"
+                )
+    if model.condition_g != "embedding" and model.condition == "none":
+        raise ConfigError(f"model.condition_g {model.condition_g} needs a model.condition; give one, as projection")
+    if model.condition != "none" and model.packing > 1:
+        raise ConfigError(
+            f"model.packing = {model.packing} joins samples of different labels, so model.condition {model.condition} "
+            "has no label to go by; leave one of them out"
+        )
