@@ -5,7 +5,7 @@ from forward passes, under a penalty from first-order ones; the second head's lo
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ LAYERS: dict[str, tuple[Tree, Shape]] = {
 }
 
 
-def _second_head(q: Array, told: list[Array], weights: config.Loss) -> Array:
+def _second_head(q: Array, told: Sequence[Array], weights: config.Loss) -> Array:
     """q (N, K + U), told [labels (N,)] or [labels, u (N,U)] -> the weighted cross entropy and squared error, 0-d."""
     labels, *u = told
     logits = q[:, : q.shape[1] - sum(a.shape[1] for a in u)]

@@ -65,7 +65,8 @@ def run_itself(run: Run, out: Path) -> str:
 
 
 def _onnx(run: Run, out: Path) -> str:
-    return f"the generator, {WEIGHTS[run.weights]}, of step {run.step}; {to_onnx.write(run, out)}"
+    classes = f" of {len(run.classes)} classes" if run.classes else ""
+    return f"the generator{classes}, {WEIGHTS[run.weights]}, of step {run.step}; {to_onnx.write(run, out)}"
 
 
 def _safetensors(run: Run, out: Path) -> str:
