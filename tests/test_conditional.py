@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gan_steps
 import numpy as np
 import pytest
 from runs import Notes, assert_same, run, small, state
@@ -14,7 +15,7 @@ from test_layers import bound, numbers
 
 from minigan import config as configs
 from minigan.backends import load
-from minigan.errors import ConfigError, ShapeError
+from minigan.errors import BackendError, ConfigError, ShapeError
 from minigan.models.layers import BatchNorm, ConcatLabel, ConditionalBatchNorm, Linear, Projection
 from minigan.models.layers.label import folded, tiled
 from minigan.models.shapes import Act
@@ -224,6 +225,16 @@ def test_a_condition_changes_the_networks_as_said() -> None:
     assert gan.G.layers[0].out_shape == (5 + 2,) and gan.G.in_shape == (5,)
     assert make("acgan").D.out_shape == ((1,), (CLASSES,)) and make("infogan").D.out_shape == ((1,), (12,))
     assert make("infogan").G.in_shape == (7,)
+
+
+@pytest.mark.parametrize("kind", ["projection", "infogan, shared batch"])
+def test_three_steps_on_cpp_are_the_oracles(kind: str) -> None:
+    try:
+        cpp = load("cpp")
+    except BackendError as e:
+        pytest.skip(str(e))
+    words = [*gan_steps.DCGAN, *gan_steps.SMALL, "train.batch_size=12", *gan_steps.KINDS[kind]]
+    assert gan_steps.sgd_distance(cpp, ops, words) <= 1e-5
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals
