@@ -47,6 +47,7 @@ def test_what_cupy_does_by_itself_is_queued_on_our_stream_before_and_after_a_rec
 
 def test_a_part_is_recorded_on_our_stream_and_in_the_graphs_memory(fake: Fake, device: Any) -> None:
     pool = device.pool()
+    fake.null.use()  # as in any thread but the one that made the device
 
     def part() -> bool:
         assert _queued_on(fake, device) is device.stream
