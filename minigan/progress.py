@@ -10,13 +10,11 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 _PLAIN_LINES = 20  # about as many lines a run, so that a log file stays readable
 
 
-def describe(line: dict[str, Any]) -> str:
-    """A log line in words."""
+def describe(line: dict[str, Any], words: str) -> str:
+    """A log line in a task's words."""
     steep = f"  |grad D| {line['critic_grad_norm']:.3f}" if "critic_grad_norm" in line else ""
-    return (
-        f"step {line['step']}  epoch {line['epoch']:g}  loss D {line['loss_d']:.4f}  G {line['loss_g']:.4f}  "
-        f"D(x) {line['d_real']:.3f}  D(G(z)) {line['d_fake']:.3f}{steep}  {line['images_per_s']:.0f} images/s"
-    )
+    said = words.format(**line)
+    return f"step {line['step']}  epoch {line['epoch']:g}  {said}{steep}  {line['images_per_s']:.0f} images/s"
 
 
 class Bar:
@@ -34,8 +32,10 @@ class Bar:
             expand=True,
         )
         self.task: Any = None
+        self.words = ""
 
-    def start(self, first: int, total: int) -> None:
+    def start(self, first: int, total: int, words: tuple[str, str]) -> None:
+        self.words = words[1]
         self.task = self.progress.add_task("", total=total, completed=first)
         self.progress.start()
 
@@ -43,8 +43,7 @@ class Bar:
         self.progress.update(self.task, completed=step)
 
     def line(self, line: dict[str, Any]) -> None:
-        words = "D {loss_d:.3f} G {loss_g:.3f}  {images_per_s:.0f} images/s"
-        self.progress.update(self.task, description=words.format(**line))
+        self.progress.update(self.task, description=f"{self.words}  {{images_per_s:.0f}} images/s".format(**line))
 
     def note(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -58,9 +57,10 @@ class Lines:
 
     def __init__(self, console: Console):
         self.console = console
-        self.every, self.shown = 1, -1
+        self.every, self.shown, self.words = 1, -1, ""
 
-    def start(self, first: int, total: int) -> None:
+    def start(self, first: int, total: int, words: tuple[str, str]) -> None:
+        self.words = words[0]
         self.every = max(1, (total - first) // _PLAIN_LINES)
         self.shown = first // self.every
 
@@ -69,7 +69,7 @@ class Lines:
     def line(self, line: dict[str, Any]) -> None:
         if line["step"] // self.every > self.shown:
             self.shown = line["step"] // self.every
-            self.note(describe(line))
+            self.note(describe(line, self.words))
 
     def note(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)

@@ -227,9 +227,46 @@ BUGS: dict[str, list[Row]] = {
             ("gradcheck: spectral.Chain", "gradcheck: penalty.wgan-gp.dcgan.spectral"),
         ),
         (
+            "zero_grad forgets",
+            "self.ops.copyto(self.dp, 0)",
+            "self.ops.copyto(self.dp, self.dp)",
+            (
+                "wiring: real_and_fake_gradients_of_d_accumulate",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "the penalty's gradient lost its 2",
+            "self.ops.add_scaled(2 * self.l2,",
+            "self.ops.add_scaled(self.l2,",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: d_gradient_is_that_of_its_loss",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "the penalty is not in the loss",
+            "self.ops.axpby(1.0, loss, self.l2,",
+            "self.ops.axpby(1.0, loss, 0.0,",
+            (
+                "gradcheck: step.minimax.d",
+                "wiring: the_recorded_losses_are_those_of_the_pass",
+                "layers: lambda_theta_squared_touches_weights_alone",
+            ),
+        ),
+        (
+            "initial values ignore the seed",
+            'rng.host(seed, f"init/{full}")',
+            'rng.host(0, f"init/{full}")',
+            ("layers: bind_is_a_function_of_seed_and_name",),
+        ),
+    ],
+    "models/trees.py": [
+        (
             "Chain skips a layer too many",
-            ("for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):\n            dy = _back("),
-            ("for i in reversed(range(0 if need_dx else self.first + 1, len(self.nodes))):\n            dy = _back("),
+            ("for i in reversed(range(0 if need_dx else self.first, len(self.nodes))):\n            dy = back("),
+            ("for i in reversed(range(0 if need_dx else self.first + 1, len(self.nodes))):\n            dy = back("),
             (
                 "gradcheck: step.minimax.d",
                 "wiring: d_gradient_is_that_of_its_loss",
@@ -238,8 +275,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "Chain hands each layer the next one's context",
-            "dy = _back(self.nodes[i], dy, ctx[i],",
-            "dy = _back(self.nodes[i], dy, ctx[i - 1],",
+            "dy = back(self.nodes[i], dy, ctx[i],",
+            "dy = back(self.nodes[i], dy, ctx[i - 1],",
             (
                 "gradcheck: Chain",
                 "wiring: d_step_leaves_g_bitwise",
@@ -290,41 +327,6 @@ BUGS: dict[str, list[Row]] = {
             "1.0, self.a.backward(dy[0], a, True, need_dw, dys), 1.0,",
             "1.0, self.a.backward(dy[0], a, True, need_dw, dys), 0.0,",
             ("gradcheck: Heads",),
-        ),
-        (
-            "zero_grad forgets",
-            "self.ops.copyto(self.dp, 0)",
-            "self.ops.copyto(self.dp, self.dp)",
-            (
-                "wiring: real_and_fake_gradients_of_d_accumulate",
-                "layers: lambda_theta_squared_touches_weights_alone",
-            ),
-        ),
-        (
-            "the penalty's gradient lost its 2",
-            "self.ops.add_scaled(2 * self.l2,",
-            "self.ops.add_scaled(self.l2,",
-            (
-                "gradcheck: step.minimax.d",
-                "wiring: d_gradient_is_that_of_its_loss",
-                "layers: lambda_theta_squared_touches_weights_alone",
-            ),
-        ),
-        (
-            "the penalty is not in the loss",
-            "self.ops.axpby(1.0, loss, self.l2,",
-            "self.ops.axpby(1.0, loss, 0.0,",
-            (
-                "gradcheck: step.minimax.d",
-                "wiring: the_recorded_losses_are_those_of_the_pass",
-                "layers: lambda_theta_squared_touches_weights_alone",
-            ),
-        ),
-        (
-            "initial values ignore the seed",
-            'rng.host(seed, f"init/{full}")',
-            'rng.host(0, f"init/{full}")',
-            ("layers: bind_is_a_function_of_seed_and_name",),
         ),
         (
             "gradients of another shape are let through",
@@ -560,18 +562,6 @@ BUGS: dict[str, list[Row]] = {
             ("wiring: ema_follows_g",),
         ),
         (
-            "all sub-steps share a tick",
-            "tick = step * self.parts_per_step + sub",
-            "tick = step * self.parts_per_step",
-            ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
-        ),
-        (
-            "samples use the batch's statistics",
-            'net.forward(self.ops.asarray(padded), mode="running")',
-            'net.forward(self.ops.asarray(padded), mode="frozen")',
-            ("wiring: samples_do_not_depend_on_how_many_are_drawn",),
-        ),
-        (
             "a replay updates D",
             ("        if update:\n            self.opt_d"),
             ("        if True:\n            self.opt_d"),
@@ -583,11 +573,25 @@ BUGS: dict[str, list[Row]] = {
             ("        if True:\n            self.opt_g"),
             ("wiring: without_update_no_weight_moves",),
         ),
+    ],
+    "tasks/base.py": [
+        (
+            "all sub-steps share a tick",
+            "return step * self.parts_per_step + sub",
+            "return step * self.parts_per_step",
+            ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
+        ),
         (
             "updates are not counted",
-            "self.opt_d).count += 1",
-            "self.opt_d).count += 0",
+            "self.mover(sub).count += 1",
+            "self.mover(sub).count += 0",
             ("wiring: a_step_takes_n_critic_batches_and_one_update_of_g",),
+        ),
+        (
+            "samples use the batch's statistics",
+            'net.forward(self.ops.asarray(padded), mode="running")',
+            'net.forward(self.ops.asarray(padded), mode="frozen")',
+            ("wiring: samples_do_not_depend_on_how_many_are_drawn",),
         ),
         (
             "resume counts updates from 0",

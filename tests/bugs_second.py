@@ -345,7 +345,7 @@ BUGS: dict[str, list[Row]] = {
             _t("AvgPool2x"),
         ),
     ],
-    "models/net.py": [
+    "models/trees.py": [
         (
             "every layer bends the same dy",
             "node.backward_tangent(tdy, dys[node.name], ctx",

@@ -4,8 +4,8 @@ from minigan.config import Model
 from minigan.models.builders import dcgan
 from minigan.models.init import make_init
 from minigan.models.layers import BatchNorm, Conv2d, Dropout, Linear, Reshape
-from minigan.models.net import Chain
 from minigan.models.shapes import Shape, make_act
+from minigan.models.trees import Chain
 
 
 def build(model: Model, shape: Shape) -> tuple[Chain, Chain]:

@@ -307,7 +307,7 @@ def test_own_toml_and_its_mistakes(minigan: Callable[..., Result], tmp_path: Pat
 OWN = """
 from minigan.losses import make_loss
 from minigan.models.layers import Linear, Reshape
-from minigan.models.net import Chain
+from minigan.models.trees import Chain
 
 def nets(model, shape):
     size = shape[0] * shape[1] * shape[2]

@@ -25,11 +25,12 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Net, Residual, Skip
+from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.trees import Chain, Residual, Skip
 from minigan.training import export, layouts, to_onnx, transfer, weights
 from minigan.training import run as runs
-from minigan.training.trainer import prepare
+from minigan.training.parts import prepare
 
 RELU, LEAKY = Act("relu"), Act("leaky_relu", 0.2)
 

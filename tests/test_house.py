@@ -21,7 +21,7 @@ _TRAINING = f"{_TASKS} training data metrics presets backends"
 MAY_IMPORT = {
     "errors": "",
     "rng": "errors",
-    "config": "errors",
+    "config": "errors config",
     "schedules": "errors",
     "presets": "",
     "data": "errors rng data",
@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "models.layers": "errors models.shapes models.init models.layers",
     "models.spectral": "errors models.shapes models.layers",
     "models.slabs": "models.shapes",
-    "models.net": "errors rng models.shapes models.init models.layers models.slabs models.spectral",
+    "models.trees": "errors models.shapes models.layers",
+    "models.net": "errors rng models.shapes models.layers models.slabs models.spectral models.trees",
     "models": _MODELS,
     "backends.clock": "",
     "backends.eager": "models.shapes",

@@ -27,8 +27,9 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Heads, Net, Residual, Skip
+from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.optim import Clock, Optimizer
 from minigan.schedules import SCHEDULES
 

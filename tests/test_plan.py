@@ -25,7 +25,7 @@ from minigan.errors import BackendError, ConfigError, ShapeError
 from minigan.models.net import Net
 from minigan.study import tune
 from minigan.tasks.gan import GAN
-from minigan.training import environment, plans, trainer
+from minigan.training import environment, parts, plans, trainer
 from minigan.training.convolutions import Call, recorded
 from minigan.training.run import load
 
@@ -241,12 +241,12 @@ def test_what_minigan_plan_forces_wins_over_rows(forced: dict[str, str]) -> None
     plans.check_forced(cpp, [_net(kernel=7)])
     plans.check_forced(oracle, [_net(kernel=9)])
     with pytest.raises(BackendError, match=r"for g\.3, MINIGAN_PLAN"):  # before a run writes anything
-        trainer.prepare(small("train.backend=cpp", "model.kernel=9"))
+        parts.prepare(small("train.backend=cpp", "model.kernel=9"))
 
 
 def _net(kernel: int) -> Net:
     from minigan.models.layers import Conv2d
-    from minigan.models.net import Chain
+    from minigan.models.trees import Chain
 
     return Net("g", Chain(Conv2d(2, kernel)), (20, 20, 2))
 

@@ -18,8 +18,9 @@ from minigan.backends import load
 from minigan.backends.clock import BAD, CLIP, HOST_WORDS
 from minigan.errors import ConfigError
 from minigan.models.layers import Activation, BatchNorm, Layer, Linear, MinibatchStddev, Reshape
-from minigan.models.net import Chain, Net
+from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.trees import Chain
 from minigan.penalties import PENALTIES, Penalty
 from minigan.study.rows import clock
 from minigan.study.rows_second import LAYERS, NETS

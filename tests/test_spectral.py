@@ -15,8 +15,9 @@ from minigan.backends import load
 from minigan.backends.clock import HOST_WORDS
 from minigan.errors import ConfigError
 from minigan.models.layers import Conv2d, ConvTranspose2d, Embedding, Linear, Reshape
-from minigan.models.net import Chain, Net
+from minigan.models.net import Net
 from minigan.models.spectral import Spectral
+from minigan.models.trees import Chain
 from minigan.tasks.gan import GAN
 
 ops = load("numpy")

@@ -18,8 +18,9 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Net
+from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.trees import Chain
 from minigan.penalties import PENALTIES, Penalty
 from minigan.study.rows_second import NETS
 

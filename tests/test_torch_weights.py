@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 from minigan import backends, config
 from minigan.models.layers import Conv2d, Linear, Reshape
-from minigan.models.net import Chain, Net
+from minigan.models.net import Net
+from minigan.models.trees import Chain
 from minigan.tasks.gan import GAN
 from minigan.training import layouts, weights
 

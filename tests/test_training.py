@@ -390,17 +390,18 @@ def test_a_flag_that_is_read_late_names_the_step_that_failed(
 ) -> None:
     """A weight breaks in step 7; the log line of step 10 finds it. Three parts a step: D, D, G."""
     t = Trainer(small("train.steps=20", *more), tmp_path / "run", False, Silent())
-    sub_step, seen = t.task._sub_step, []
-    draw, drawn = t.task._z, []
-    t.task._z = lambda stream, tick, n: drawn.append((stream, tick)) or draw(stream, tick, n)  # type: ignore
+    own_part, seen = t.task.part, []
+    draw, drawn = t.task.z, []
+    t.task.z = lambda stream, tick, n: drawn.append((stream, tick)) or draw(stream, tick, n)  # type: ignore
 
-    def breaking(batches: Any, step: int, sub: int) -> Any:
-        seen.append(step)
-        if (step, sub) == (6, part):
+    def breaking(batches: Any, labels: Any, step: int, sub: int, update: bool) -> Any:
+        if update:
+            seen.append(step)
+        if update and (step, sub) == (6, part):
             t.task.nets[net].layers[0].w.flat[0] = np.nan
-        return sub_step(batches, step, sub)
+        return own_part(batches, labels, step, sub, update)
 
-    t.task._sub_step = breaking  # type: ignore[method-assign]
+    t.task.part = breaking  # type: ignore[method-assign]
     with pytest.raises(NotFinite, match=rf"stopped at step 7: {net}\.0, forward: \w+, input 1 is not finite"):
         t.run()
     assert (seen[-1], t.task.failed) == (9, part)

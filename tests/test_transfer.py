@@ -12,10 +12,12 @@ from safetensors.numpy import save_file
 from minigan.backends.clock import HOST_WORDS
 from minigan.errors import CheckpointError, ConfigError
 from minigan.models.layers import Linear
-from minigan.models.net import Chain, Net, Residual
+from minigan.models.net import Net
+from minigan.models.trees import Chain, Residual
 from minigan.tasks.gan import GAN
 from minigan.training import trainer, transfer, weights
-from minigan.training.trainer import Trainer, prepare
+from minigan.training.parts import prepare
+from minigan.training.trainer import Trainer
 
 NORMED = "model.norm_d=batch"
 
@@ -72,7 +74,7 @@ def test_frozen_layers_have_no_gradient_and_the_others_their_own(penalty: str) -
     how = f"penalty.name={penalty}"
     free, frozen = task(how), task(how, 'g.freeze=["g.3"]', 'd.freeze=["d.0"]')
     for gan in (free, frozen):
-        gan.d_step(x_real, z, update=False, drawn=gan.drawn(x_real))
+        gan.d_step(x_real, z, update=False, drawn=gan.penalty_inputs(x_real))
         gan.g_step(z, update=False)
     for net in ("g", "d"):
         ours, theirs = (gan.nets[net].layout.views(gan.nets[net].dp) for gan in (frozen, free))

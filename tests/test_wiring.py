@@ -21,7 +21,8 @@ from minigan.losses import LOSSES, make_loss
 from minigan.models.layers import BatchNorm
 from minigan.models.net import Net
 from minigan.models.packing import pack, packed_shape, unpack
-from minigan.tasks.gan import DRAW, GAN
+from minigan.tasks.base import DRAW
+from minigan.tasks.gan import GAN
 
 ops = load("numpy")
 SHAPE = (8, 8, 1)

@@ -18,9 +18,10 @@ from minigan.models.layers import (
     Linear,
     Reshape,
 )
-from minigan.models.net import Chain, Net
+from minigan.models.net import Net
 from minigan.models.packing import packed_shape
 from minigan.models.shapes import Act, Shape, make_act
+from minigan.models.trees import Chain
 
 
 def mlp(model: Model, shape: Shape) -> tuple[Chain, Chain]:

@@ -27,8 +27,9 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Heads, Net, Residual, Skip
+from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
+from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
 from minigan.tasks.gan import GAN
 

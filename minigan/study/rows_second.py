@@ -28,8 +28,9 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Heads, Net, Residual, Skip
+from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
+from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
 from minigan.study.rows_nets import BASE, SETTLED, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
@@ -202,7 +203,7 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
             views = gan.D.layout.views(gan.D.p)
             for key, value in zip(fixed, values, strict=True):
                 ops.copyto(views[f"d.{key}"], value)
-            gan.d_step(x_real, z, update=False, drawn=gan.drawn(x_real))
+            gan.d_step(x_real, z, update=False, drawn=gan.penalty_inputs(x_real))
             return [dy * gan.D.layout.views(gan.D.dp)[f"d.{key}"] for key in fixed]
 
         return Problem(forward, backward, fixed)

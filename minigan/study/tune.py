@@ -16,8 +16,9 @@ from minigan import config as configs
 from minigan.backends import plan
 from minigan.errors import ConfigError
 from minigan.training.convolutions import Call, recorded
+from minigan.training.parts import Parts, prepare
 from minigan.training.plans import made
-from minigan.training.trainer import Parts, drawn_from, prepare
+from minigan.training.trainer import drawn_from
 
 ROUNDS = 15
 MARGIN = 0.05

@@ -20,34 +20,25 @@ With model.norm_d spectral D works with normalised weights (models/spectral.py),
 brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
 what comes from no batch: the gradient of lambda ||theta||^2. `guard` measures the gradient and
 sets the finite flag and the clip factor, which the optimizer reads from the clock.
-
-A *part* of a step is one sub-step without what the host does for it: seed, tick and rates reach it through the clock,
-the real batch, z and what a penalty draws as its arguments, and what it finds out stays on the backend. So a GPU may
-record it once and replay it (`run`; backends/cuda/graph.py), and nobody waits for it before a number is wanted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import rng
-from minigan.backends.clock import BAD, HOST_WORDS
-from minigan.backends.eager import Eager
 from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.losses import called, make_loss
 from minigan.models.builders import make_nets
 from minigan.models.layers import Dropout
-from minigan.models.net import Net
 from minigan.models.packing import pack, unpack
 from minigan.models.shapes import Act, Array, Shape
-from minigan.optim import Clock, Optimizer
+from minigan.optim import Optimizer
 from minigan.penalties import Penalty
-
-Record = dict[str, Array]
-DRAW = 64  # samples are always drawn in batches of this size, so a picture does not depend on how many are drawn
+from minigan.tasks.base import Record, Task
 
 
 def added(ops: Any, x: Array, noise: Array | None) -> Array:
@@ -55,31 +46,32 @@ def added(ops: Any, x: Array, noise: Array | None) -> Array:
     return x if noise is None else ops.axpby(1.0, x, 1.0, noise)
 
 
-class GAN:
+class GAN(Task):
     """Two nets, two optimizers, and their step. `step(batches, step)` is called with n_critic batches."""
 
-    def __init__(self, config: Config, ops: Any, shape: Shape):
-        self.config, self.ops, self.shape = config, ops, tuple(shape)
-        self.dtype = np.dtype(config.train.dtype)
+    plots: ClassVar = {
+        "loss": {"loss_d": "loss of D", "loss_g": "loss of G"},
+        "D": {"d_real": "mean D(x)", "d_fake": "mean D(G(z))"},
+    }
+    words = (
+        "loss D {loss_d:.4f}  G {loss_g:.4f}  D(x) {d_real:.3f}  D(G(z)) {d_fake:.3f}",
+        "D {loss_d:.3f} G {loss_g:.3f}",
+    )
+
+    def __init__(self, config: Config, ops: Any, shape: Shape, classes: int = 0):
+        super().__init__(config, ops, shape, classes)
         seed, model, self.packing = config.train.seed, config.model, config.model.packing
         family = partial(called, model.family) if ":" in model.family else None
-        self.clock = Clock(ops, seed, self.dtype)
         freeze = config.g.freeze, config.d.freeze
         self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family, freeze)
-        self.nets: dict[str, Net] = {"g": self.G, "d": self.D}
+        self.own({"g": self.G, "d": self.D})
         if config.train.ema:
-            self.nets["ema"] = make_nets(model, self.shape, 0.0, 0.0, family, freeze)[0]  # the same layout as G's
-        for net in self.nets.values():
-            net.bind(ops, seed, self.dtype, self.clock.array)
+            self.own({"ema": make_nets(model, self.shape, 0.0, 0.0, family, freeze)[0]})  # the same layout as G's
         self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
         self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
-        self.optimizers = {"d": self.opt_d, "g": self.opt_g}
-        self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
-        self.failed = 0  # the sub-step of the last step that was not finite; see replay
+        self.optimizers |= {"d": self.opt_d, "g": self.opt_g}
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
         self.maker: Any = None  # the key of the part that `made` it: each leaves arrays of its own
-        self.own_ops, self.own_run = ops, self._runner(ops)
-        self.run: Any = self.own_run
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
             raise ConfigError(
                 "train.share_fake is set, but G has dropout, whose mask changes with each step; leave one of them out"
@@ -98,40 +90,22 @@ class GAN:
         """How many sub-steps one step has: D's, and G's after them."""
         return self.config.train.n_critic + 1
 
-    def step(self, batches: Sequence[Array], step: int) -> Record:
-        """n_critic D steps and one G step; `step` counts from 0. Returns what a log line shows, as 0-d arrays.
+    def mover(self, sub: int) -> Optimizer:
+        return self.opt_g if sub == self.config.train.n_critic else self.opt_d
 
-        `batches` (N, *shape) are the host's. Stops at the first sub-step that is not finite, unless `late`: then the
-        rest runs too, without touching a weight, and whoever reads a number asks `bad` before.
-        """
-        record: Record = {}
-        for sub in range(len(batches) + 1):
-            record |= self._sub_step(batches, step, sub)
-            if not self.late and self.bad():
-                self.failed = sub
-                break
-        return record
-
-    def _sub_step(self, batches: Sequence[Array], step: int, sub: int) -> Record:
-        """D's step on batch number `sub`; G's after the last."""
-        record = self._part(batches, step, sub, update=True)
-        (self.opt_g if sub == len(batches) else self.opt_d).count += 1
-        return record
-
-    def _part(self, batches: Sequence[Array], step: int, sub: int, update: bool) -> Record:
-        """What the host does for a sub-step: tick, rates, z. The rest is d_step or g_step, by way of `run`."""
-        tick = step * self.parts_per_step + sub
-        words = self.clock.words(tick, step, [self.opt_d, self.opt_g], self._ema_decay())
+    def part(self, batches: Sequence[Array], labels: Sequence[Array], step: int, sub: int, update: bool) -> Record:
+        """D's step on batch number `sub`; G's after the last. The host draws z, noise and what a penalty takes."""
+        tick = self.tick(step, sub)
         x_real, noise = self._noisy(batches[min(sub, len(batches) - 1)], step, tick)
         if sub == len(batches):
-            z = [] if self.made else [self._z("z/g", tick, len(x_real))]
+            z = [] if self.made else [self.z("z/g", tick, len(x_real))]
             inputs, part = [*z, *noise, *([x_real] if self.pairs else [])], partial(self._g_part, update, bool(noise))
-            return self.run(("g", self.maker, bool(noise)), part, words, inputs, self.made)
+            return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
-        drawn = self.drawn(x_real)
-        inputs = [x_real, self._z("z/d", tick, len(x_real)), *noise, *drawn]
+        drawn = self.penalty_inputs(x_real)
+        inputs = [x_real, self.z("z/d", tick, len(x_real)), *noise, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
-        record, self.made = self.run(key, partial(self._d_part, update, shared, bool(noise)), words, inputs)
+        record, self.made = self.play(key, partial(self._d_part, update, shared, bool(noise)), step, sub, inputs)
         self.maker = key if shared else None
         return record
 
@@ -144,7 +118,7 @@ class GAN:
         real, fake = size * rng.host(train.seed, "noise", tick).standard_normal((2, *x_real.shape))
         return np.asarray(x_real + real, self.dtype), [np.asarray(fake, self.dtype)]
 
-    def drawn(self, x_real: Array) -> list[Array]:
+    def penalty_inputs(self, x_real: Array) -> list[Array]:
         """What d_step takes for its penalty beside x_real, on the host; empty where D's coming update has none."""
         packed = (len(x_real) // self.packing, *self.D.in_shape)
         return self.penalty.draw(packed, self.dtype, self.opt_d.count + 1) if self.penalty else []
@@ -154,7 +128,7 @@ class GAN:
     ) -> tuple[Record, Any]:
         made = self.G.forward(z) if shared else None
         record = self.d_step(x_real, z, update, made, more[noisy:], more[0] if noisy else None)
-        self._count_bad()
+        self.count_bad()
         return record, made
 
     def _g_part(self, update: bool, noisy: bool, made: Any, *inputs: Array) -> Record:
@@ -162,7 +136,7 @@ class GAN:
         z = None if made else next(given)
         noise = next(given) if noisy else None
         record = self.g_step(z, update, made, next(given) if self.pairs else None, noise)
-        self._count_bad()
+        self.count_bad()
         return record
 
     def d_step(
@@ -177,7 +151,7 @@ class GAN:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
 
         `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake); `drawn` what
-        `drawn` gave, on the backend; `noise` (N, *shape) is added to what G made.
+        `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made.
         """
         G, D, ops = self.G, self.D, self.D.ops
         D.normalise_weights(iterate=True)
@@ -237,80 +211,30 @@ class GAN:
                     ops.ema_update(ema.state, G.state, self.clock.array)
         return {"loss_g": loss, "grad_norm2_g": norm2}
 
-    def bad(self) -> bool:
-        """Whether a loss or gradient was not finite (the weights were not touched since)."""
-        return bool(self.ops.to_numpy(self.clock.array)[BAD] != 0)
-
-    def failed_step(self, step: int) -> int:
-        """The step whose sub-step was the first that was not finite, when `bad` says so after `step`."""
-        if self.late:
-            since = int(self.ops.to_numpy(self.clock.bad_parts)[0])  # the one that failed included
-            step, self.failed = divmod((step + 1) * self.parts_per_step - since, self.parts_per_step)
-        return step
-
-    def use(self, ops: Any) -> None:
-        """Runs on `ops` from now on: a backend, or a proxy around it, which sees every call: nothing is replayed."""
-        self.ops = ops
-        self.run = self.own_run if ops is self.own_ops else Eager(ops, self.clock.array[:HOST_WORDS])
-        for net in self.nets.values():
-            net.use(ops)
-
-    def replay(self, batches: Sequence[Array], step: int, ops: Any) -> None:
-        """The sub-step that failed again on `ops` (a proxy that looks for NaN), without updating any weight."""
+    def replay(self, batches: Sequence[Array], step: int, ops: Any, labels: Sequence[Array] = ()) -> None:
         self.use(ops)
         if self.config.train.share_fake and self.failed == len(batches):  # G's batch is made in D's part
-            self._part(batches, step, self.failed - 1, update=False)
-        self._part(batches, step, self.failed, update=False)
+            self.part(batches, labels, step, self.failed - 1, update=False)
+        super().replay(batches, step, ops, labels)
+
+    def cautions(self) -> Iterator[str]:
+        if not self.loss.probability:
+            yield f"loss {self.config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
+
+    def picture(self, stream: str, n: int, real: Array) -> Array | None:
+        """n samples, where they can be seen: images, or points in the plane."""
+        if len(self.shape) != 3 and self.shape != (2,):
+            return None
+        return self.samples(self.z(stream, 0, n), "ema" if "ema" in self.nets else "g")
 
     def samples(self, z: Array, weights: str) -> Array:
-        """z (N, Z) host -> (N, *shape) host, of net "ema" or "g": batches of DRAW, padded, with running statistics."""
-        net, rows = self.nets[weights], []
-        net.prepare(DRAW)
-        try:
-            for start in range(0, len(z), DRAW):
-                part = z[start : start + DRAW]
-                padded = np.zeros((DRAW, z.shape[1]), self.dtype)
-                padded[: len(part)] = part
-                x, _ = net.forward(self.ops.asarray(padded), mode="running")
-                rows.append(self.ops.to_numpy(x)[: len(part)])
-        finally:
-            net.release()
-        return np.concatenate(rows)
+        """z (N, Z) host -> (N, *shape) host, of net "ema" or "g"."""
+        return self.drawn(self.nets[weights], z)
 
-    def tensors(self) -> dict[str, Array]:
-        """All that a checkpoint holds, by name, as views: parameters, statistics, EMA, the optimizers' slabs."""
-        out = {f"{name}/{key}": a for name, net in self.nets.items() for key, a in net.tensors().items()}
-        return out | {f"opt/{name}/{key}": a for name, o in self.optimizers.items() for key, a in o.tensors().items()}
-
-    def counters(self) -> dict[str, int]:
-        """The optimizers' step counts."""
-        return {name: o.count for name, o in self.optimizers.items()}
-
-    def restore(self, tensors: dict[str, Any], counters: dict[str, int]) -> None:
-        """Puts back what `tensors` and `counters` gave."""
-        for name, view in self.tensors().items():
-            self.ops.copyto(view, tensors[name])
-        for name, o in self.optimizers.items():
-            o.count = counters[name]
-
-    def _runner(self, ops: Any) -> Any:
-        """How parts run on the backend itself: recorded and replayed where it can, else called."""
-        clock = self.clock.array[:HOST_WORDS]
-        return ops.graphs(clock) if self.config.train.graph and hasattr(ops, "graphs") else Eager(ops, clock)
-
-    def _count_bad(self) -> None:
-        """How many parts have run since a number was not finite, for whoever reads that late."""
-        if self.late:
-            self.ops.add_scaled(1.0, self.clock.array[BAD:], self.clock.bad_parts)
-
-    def _ema_decay(self) -> float:
+    def ema_decay(self) -> float:
         """min(train.ema, (1 + t) / (10 + t)) after t updates of G, so that initial values are soon forgotten."""
         t = self.opt_g.count
         return min(self.config.train.ema, (1 + t) / (10 + t))
-
-    def _z(self, stream: str, tick: int, n: int) -> Array:
-        model = self.config.model
-        return rng.draw_z(self.config.train.seed, stream, tick, n, model.z, model.noise).astype(self.dtype)
 
     def _verdict(self, logits: Array) -> Array:
         """The mean of D's output: of its sigmoid where the loss reads it as a probability, else as it is."""

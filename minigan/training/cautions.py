@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from minigan.config import Config
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 from minigan.training.plans import unmatched
 
 
-def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
+def cautions(config: Config, total: int, task: Task) -> Iterator[str]:
     """What a user may not expect of a configuration that is allowed."""
-    for name, o in (("g", config.g), ("d", config.d)):
+    for name, o in ((name, o.config) for name, o in task.optimizers.items()):
         if o.schedule in ("linear", "cosine") and o.horizon < total and o.floor == 0:
             yield f"{name}.schedule {o.schedule} is at 0 from step {o.horizon} of {total} on; see {name}.horizon"
-    for net in (task.G, task.D):
+    for net in task.nets.values():
         kept = sum(view.size for name, view in net.layout.views(net.p).items() if name in net.layout.frozen)
         if kept:
             yield f"{net.name}.freeze: {kept:,} of the {net.parameters:,} parameters of {net.name} stay as they are"
@@ -25,5 +25,4 @@ def cautions(config: Config, total: int, task: GAN) -> Iterator[str]:
         )
     if unmatched(config):
         yield f"no row of the plan is for batches of {config.train.batch_size}, so the built-in one serves the steps"
-    if not task.loss.probability:
-        yield f"loss {config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
+    yield from task.cautions()

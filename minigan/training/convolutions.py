@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from minigan.backends import plan
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 
 ROLES = ("forward", "dX", "dW")
 
@@ -54,7 +54,7 @@ class Recorder:
 
 
 @contextmanager
-def recorded(task: GAN) -> Iterator[list[Call]]:
+def recorded(task: Task) -> Iterator[list[Call]]:
     """The convolutions that the task's nets run inside, in order."""
     calls: list[Call] = []
     ops = task.ops

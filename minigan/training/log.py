@@ -1,6 +1,7 @@
 """The run log: one JSON object a line, so that it can be followed while the run goes on and read by anything."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,18 @@ from minigan.errors import CheckpointError
 from minigan.training.atomic import atomic_text, reported
 
 NAME = "log.jsonl"
-NEEDED = ("step", "loss_d", "loss_g", "d_real", "d_fake")  # what the plot and train.patience read
 TIMES = ("images_per_s", "elapsed_s")  # all else is a function of configuration and data
 
 
 class RunLog:
-    """log.jsonl of a run folder. Opening it at `step` cuts later lines, and one torn by a killed process."""
+    """log.jsonl of a run folder. Opening it at `step` cuts later lines, and one torn by a killed process.
 
-    def __init__(self, folder: Path, step: int):
+    Every line has numbers by the keys `needed`: what the plot and train.patience read.
+    """
+
+    def __init__(self, folder: Path, step: int, needed: Sequence[str] = ()):
         self.path = folder / NAME
-        self.lines = [line for line in read(folder) if line["step"] <= step]
+        self.lines = [line for line in read(folder, needed) if line["step"] <= step]
         atomic_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def append(self, line: dict[str, Any]) -> None:
@@ -27,7 +30,7 @@ class RunLog:
             f.write(json.dumps(line) + "\n")
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: Path, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The lines of a run's log, oldest first; none when there is no log yet. A torn last line is left out.
 
     Raises CheckpointError naming the line when another one is damaged.
@@ -41,7 +44,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
             line = json.loads(row)
         except ValueError:
             line = None
-        if isinstance(line, dict) and all(isinstance(line.get(k), int | float) for k in NEEDED):
+        if isinstance(line, dict) and all(isinstance(line.get(k), int | float) for k in ("step", *needed)):
             lines.append(line)
         elif number < len(rows):
             raise CheckpointError(f"{path}: line {number} is no log line; remove it, or restore the file")

@@ -56,21 +56,18 @@ def scatter(points: NDArray[Any], limits: tuple[float, float], real: NDArray[Any
     return _drawn(figure)
 
 
-def losses(lines: Sequence[dict[str, Any]]) -> Image.Image:
-    """A run's log lines -> both losses above, D(x) and D(G(z)) below, over steps."""
-    figure, (above, below) = _figure(8, 6, rows=2)
+def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> Image.Image:
+    """A run's log lines -> its curves over steps; `plots` has a row per pair of axes: its label, and key -> words."""
+    figure, rows = _figure(8, 3 * len(plots), rows=len(plots))
     steps = [line["step"] for line in lines]
-    for axes, label, keys in ((above, "loss", ("loss_d", "loss_g")), (below, "D", ("d_real", "d_fake"))):
-        for name in keys:
-            axes.plot(steps, [line[name] for line in lines], label=LABELS[name], linewidth=1)
+    for axes, (label, keys) in zip(np.atleast_1d(rows), plots.items(), strict=True):
+        for name, words in keys.items():
+            axes.plot(steps, [line[name] for line in lines], label=words, linewidth=1)
         axes.legend(loc="best")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-    below.set_xlabel("step")
+    np.atleast_1d(rows)[-1].set_xlabel("step")
     return _drawn(figure)
-
-
-LABELS = {"loss_d": "loss of D", "loss_g": "loss of G", "d_real": "mean D(x)", "d_fake": "mean D(G(z))"}
 
 
 def samples(x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None) -> Image.Image:

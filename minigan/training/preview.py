@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from minigan.config import Config
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 from minigan.training import transfer
 from minigan.training.convolutions import ROLES, recorded
-from minigan.training.trainer import prepare
+from minigan.training.parts import prepare
 
 _TRIAL_S = 2.0
 _MIB = 1 << 20
@@ -34,19 +34,21 @@ def preview(config: Config, resume: bool = False) -> Preview:
     c, task = parts.config, parts.task
     begun = transfer.begin(task, c.train.init_from) if not resume else None
     weights = sum(a.nbytes for a in task.tensors().values())
-    batches = [parts.batches.at(k)[0].astype(c.train.dtype) for k in range(task.batches_per_step)]
-    task.step(batches, 0)
+    given = parts.given([parts.batches.at(k) for k in range(task.batches_per_step)])
+    task.step(given[0], 0, given[1])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     count, began = 0, time.perf_counter()
     while count < 3 or time.perf_counter() - began < _TRIAL_S:
-        task.step(batches, count + 1)
+        task.step(given[0], count + 1, given[1])
         parts.ops.synchronize()
         count += 1
     step_s = (time.perf_counter() - began) / count
-    served = _served(task, batches)
+    served = _served(task, *given)
     rows = []
-    for net, n in ((task.G, c.train.batch_size), (task.D, c.train.batch_size // c.model.packing)):
+    nets = {name: net for name, net in task.nets.items() if name != "ema"}
+    for name, net in nets.items():
+        n = c.train.batch_size // (c.model.packing if name == "d" else 1)
         rows.append((net.name, "input", _shape(n, net.in_shape), "", ""))
         for layer in net.layers:
             size = sum(int(np.prod(p.shape)) for p in layer.params.values())
@@ -60,7 +62,7 @@ def preview(config: Config, resume: bool = False) -> Preview:
         f"preset {c.preset}, data {c.data.name} ({len(parts.dataset):,} x {_plain(parts.dataset.shape)})",
         rows,
         [
-            f"G {task.G.parameters:,} parameters, D {task.D.parameters:,}",
+            ", ".join(f"{name.upper()} {net.parameters:,} parameters" for name, net in nets.items()),
             f"{parts.backend_note}",
             *(begun.notes() if begun else ()),
             f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
@@ -72,12 +74,12 @@ def preview(config: Config, resume: bool = False) -> Preview:
     )
 
 
-def _served(task: GAN, batches: list[Any]) -> dict[str, str]:
+def _served(task: Task, batches: list[Any], labels: list[Any]) -> dict[str, str]:
     """layer -> the implementations of its forward, dX and dW in a step, "-" for none; {} where there is no choice."""
     if not hasattr(task.ops, "chosen"):
         return {}
     with recorded(task) as calls:
-        task.step(batches, 0)
+        task.step(batches, 0, labels)
     found: dict[str, dict[str, str]] = {}
     for call in calls:
         found.setdefault(call.layer, {})[call.role] = task.ops.chosen(*call.key)

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 class Reporter(Protocol):
     """Where a run's progress goes: a bar, plain lines, or nowhere."""
 
-    def start(self, first: int, total: int) -> None:
-        """Steps first .. total are about to run."""
+    def start(self, first: int, total: int, words: tuple[str, str]) -> None:
+        """Steps first .. total are about to run; `words` say a log line in short and in shorter, as str.format does."""
 
     def step(self, step: int) -> None:
         """Step number `step` is done."""
@@ -25,7 +25,7 @@ class Reporter(Protocol):
 class Silent:
     """Says nothing."""
 
-    def start(self, first: int, total: int) -> None: ...
+    def start(self, first: int, total: int, words: tuple[str, str]) -> None: ...
     def step(self, step: int) -> None: ...
     def line(self, line: dict[str, Any]) -> None: ...
     def note(self, text: str) -> None: ...

@@ -10,7 +10,7 @@ from minigan import config as configs
 from minigan import rng
 from minigan.config import Config
 from minigan.errors import ConfigError
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task, make_task
 from minigan.training import checkpoint, pictures
 from minigan.training.plans import open_backend
 from minigan.training.trainer import drawn_from, restore
@@ -26,7 +26,7 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, step {self.step}, samples {self.shape} from {self.weights})"
 
-    def __init__(self, path: Path, saved: checkpoint.Checkpoint, config: Config, task: GAN):
+    def __init__(self, path: Path, saved: checkpoint.Checkpoint, config: Config, task: Task):
         self.path, self.step, self.config, self.task = path, saved.step, config, task
         low, high = saved.meta["picture_range"]
         self.picture_range = (float(low), float(high))
@@ -93,6 +93,6 @@ def load(path: str | Path, backend: str = "auto") -> Run:
     saved = checkpoint.load(file)
     config = configs.from_dict(saved.meta["config"], str(file), [f"train.backend={backend}"])
     ops, _ = open_backend(config, recorded=True)
-    task = GAN(config, ops, tuple(saved.meta["shape"]))
+    task = make_task(config, ops, tuple(saved.meta["shape"]), saved.meta.get("classes", 0))
     restore(task, saved)
     return Run(Path(path), saved, config, task)

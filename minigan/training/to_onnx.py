@@ -27,8 +27,9 @@ from minigan.models.layers import (
     Reshape,
     Upsample2x,
 )
-from minigan.models.net import Chain, Net, Residual, Skip
+from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.trees import Chain, Residual, Skip
 from minigan.training.atomic import atomic_bytes
 from minigan.training.layouts import outward
 from minigan.training.run import Run

@@ -2,7 +2,6 @@
 
 import dataclasses
 import fcntl
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -13,20 +12,16 @@ from typing import Any
 import numpy as np
 
 from minigan import config as configs
-from minigan import rng
 from minigan.backends.checked import Breach
 from minigan.backends.proxies import Finite, NotFinite
-from minigan.config import RANGES, Config
-from minigan.data import Batches, Dataset
-from minigan.data import load as load_data
-from minigan.data.catalogue import BUILTIN
+from minigan.config import Config
 from minigan.errors import CheckpointError, ConfigError
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 from minigan.training import checkpoint, environment, pictures, transfer
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.cautions import cautions
 from minigan.training.log import RunLog
-from minigan.training.plans import check_forced, open_backend
+from minigan.training.parts import POINTS, prepare
 from minigan.training.reporter import Reporter, Silent
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
@@ -35,69 +30,6 @@ CONFIG = "config.toml"
 GRIDS = "samples"
 GRID_IMAGES = 64
 FINAL_IMAGES = 100
-POINTS = 1000  # instead, where a sample is a point
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """What a configuration builds, with nothing written yet."""
-
-    config: Config
-    ops: Any
-    backend_note: str
-    dataset: Dataset
-    batches: Batches
-    task: GAN
-
-    @property
-    def picture_range(self) -> tuple[float, float]:
-        """What black and white are in samples; for vectors, what the data spans and a tenth more."""
-        known = RANGES[self.config.data.range] or self.dataset.stored
-        if known:
-            return known
-        real = self.real_points()
-        margin = 0.1 * float(real.max() - real.min())
-        return float(real.min()) - margin, float(real.max()) + margin
-
-    def real_points(self) -> Any:
-        """The data's first rows, as many as are drawn of points."""
-        return self.dataset.read(np.arange(min(POINTS, len(self.dataset))))
-
-    @property
-    def total_steps(self) -> int:
-        """How many steps the run has."""
-        c = self.config.train
-        return c.steps or math.ceil(c.epochs * self.batches.per_epoch / self.task.batches_per_step)
-
-
-def open_data(config: Config) -> Dataset:
-    """The data set a configuration names, scaled to its range. Raises DataError."""
-    c = config.data
-    return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
-
-
-def prepare(config: Config, resume: bool = False) -> Parts:
-    """Everything that can fail on a user's mistake, before anything is written."""
-    config = configs.from_dict(config.to_dict(), config.preset)
-    ops, note = open_backend(config, resume)
-    dataset = open_data(config)
-    if dataset.stored is None and RANGES[config.data.range]:
-        raise ConfigError(
-            f"{dataset.name} holds vectors, whose values are kept as they are, but model.output = "
-            f"{config.model.output!r} gives {config.data.range} alone; add --set model.output=none"
-        )
-    # resolved: a resume takes the same backend, and finds the same file from any folder
-    name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
-    source = config.train.init_from
-    config = dataclasses.replace(
-        config,
-        train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
-        data=dataclasses.replace(config.data, name=name),
-    )
-    batches = Batches(dataset, config.train.batch_size, config.train.seed)
-    task = GAN(config, ops, dataset.shape)
-    check_forced(ops, task.nets.values())
-    return Parts(config, ops, note, dataset, batches, task)
 
 
 def train(
@@ -132,9 +64,6 @@ class Trainer:
         self.verification = Verification(verify, self.parts.ops, self.task, self.first)
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
-        seed, model = config.train.seed, config.model
-        self.points = len(self.parts.dataset.shape) == 1
-        self.grid_z = rng.draw_z(seed, "grid", 0, POINTS if self.points else GRID_IMAGES, model.z, model.noise)
 
     def run(self) -> tuple[Path, bool]:
         """Steps until the total, a limit, or a signal; then saves and draws."""
@@ -152,7 +81,7 @@ class Trainer:
             self._save(step)  # from here on a resume needs no source
         # overflow is the guard's to report, once and by name
         with signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self.reporter.start(self.first, total)
+            self.reporter.start(self.first, total, self.task.words)
             try:
                 while step < total:
                     self._step(stream, step)
@@ -178,10 +107,10 @@ class Trainer:
 
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
-        batches = [next(stream)[0].astype(c.dtype) for _ in range(self.task.batches_per_step)]
+        batches, labels = self.parts.given([next(stream) for _ in range(self.task.batches_per_step)])
         try:
             with self.verification.of(step):
-                record = self.task.step(batches, step)
+                record = self.task.step(batches, step, labels)
         except Breach as e:
             raise Breach(f"stopped at step {step + 1}: {e}; nothing of this step was kept; {self._kept()}") from e
         before, after = self._epochs(step), self._epochs(step + 1)
@@ -193,7 +122,7 @@ class Trainer:
         if log:
             self._log(step + 1, record)
         if grid:
-            self._draw(self.grid_z, self.out / GRIDS / f"epoch-{after:04d}.png")
+            self._draw("grid", GRID_IMAGES, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
         if save:
             self._save(step + 1)
@@ -208,18 +137,16 @@ class Trainer:
         line = {
             "step": step,
             "epoch": round(step * self.task.batches_per_step / self.parts.batches.per_epoch, 4),
-            **{k: values[k] for k in ("loss_d", "loss_g", "d_real", "d_fake")},
-            **{k: v for k, v in values.items() if k in ("penalty", "critic_grad_norm")},
-            "grad_norm_d": math.sqrt(values["grad_norm2_d"]),
-            "grad_norm_g": math.sqrt(values["grad_norm2_g"]),
-            "lr_d": self.task.opt_d.rates(step - 1)[0],
-            "lr_g": self.task.opt_g.rates(step - 1)[0],
+            **self.task.line(values, step),
             "images_per_s": round(images / max(now - self.mark[0], 1e-9), 1),
             "elapsed_s": round(self.elapsed + now - self.began, 3),
         }
         self.mark = (now, step)
         self.log.append(line)
         self.reporter.line(line)
+
+    def _plotted(self) -> Iterator[str]:
+        return (key for keys in self.task.plots.values() for key in keys)
 
     def _enough(self, step: int) -> bool:
         """Whether wall time or lack of progress ends the run here."""
@@ -230,7 +157,7 @@ class Trainer:
         lines = self.log.lines[-2 * c.patience :]
         if not c.patience or step % c.log_every or len(lines) < 2 * c.patience:
             return False
-        for key in ("loss_d", "loss_g", "d_real", "d_fake"):
+        for key in self._plotted():
             older, newer = (sum(line[key] for line in part) for part in (lines[: c.patience], lines[c.patience :]))
             if abs(newer - older) / c.patience > c.min_change:
                 return False
@@ -263,6 +190,7 @@ class Trainer:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
+            "classes": len(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
@@ -276,31 +204,29 @@ class Trainer:
                 raise NotFinite(f"stopped at step {step}: {name} is not finite; {self._advice()}")
         checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
 
-    def _draw(self, z: Any, path: Path) -> None:
-        shape = self.parts.dataset.shape
-        if len(shape) == 3 or shape == (2,):
-            x = self.task.samples(z, drawn_from(self.config))
-            real = self.parts.real_points() if shape == (2,) else None
-            pictures.save(pictures.samples(x, self.parts.picture_range, real), path)
+    def _draw(self, stream: str, n: int, path: Path) -> None:
+        points = self.parts.dataset.shape == (2,)
+        real = self.parts.real_rows(POINTS if points else n)
+        x = self.task.picture(stream, POINTS if points else n, real)
+        if x is not None:
+            pictures.save(pictures.samples(x, self.parts.picture_range, real if points else None), path)
 
     def _plot(self) -> None:
         if self.log.lines:
-            pictures.save(pictures.losses(self.log.lines), self.out / "losses.png")
+            pictures.save(pictures.curves(self.log.lines, self.task.plots), self.out / "losses.png")
 
     def _finish(self) -> None:
-        c = self.config
-        z = rng.draw_z(c.train.seed, "sample", 0, POINTS if self.points else FINAL_IMAGES, c.model.z, c.model.noise)
-        self._draw(z, self.out / "samples.png")
+        self._draw("sample", FINAL_IMAGES, self.out / "samples.png")
 
     def _stop_if_bad(self, step: int) -> None:
         """Raises NotFinite when a number of `step`, or of one before it that was not looked at, was not finite."""
         if not self.task.bad():
             return
         step = self.task.failed_step(step)
-        c, n = self.config.train, self.task.batches_per_step
-        batches = [self.parts.batches.at(step * n + k)[0].astype(c.dtype) for k in range(n)]
+        n = self.task.batches_per_step
+        batches, labels = self.parts.given([self.parts.batches.at(step * n + k) for k in range(n)])
         try:
-            self.task.replay(batches, step, Finite(self.parts.ops))
+            self.task.replay(batches, step, Finite(self.parts.ops), labels)
             where = "it did not come again when the step was repeated"
         except NotFinite as e:
             where = str(e)
@@ -368,7 +294,7 @@ class Trainer:
                 fsync_folder(self.out)
             checkpoint.clean(folder)
         checkpoint.clean(self.out)
-        self.log = RunLog(self.out, self.first)
+        self.log = RunLog(self.out, self.first, [*self._plotted()])
 
 
 def drawn_from(config: Config) -> str:
@@ -402,7 +328,7 @@ def unlike(run: Config, given: Config) -> list[str]:
     return configs.changed(run, given)
 
 
-def restore(task: GAN, saved: checkpoint.Checkpoint) -> None:
+def restore(task: Task, saved: checkpoint.Checkpoint) -> None:
     """Puts a checkpoint into a task. Raises CheckpointError when it is of another architecture."""
     own = {name: tuple(a.shape) for name, a in task.tensors().items()}
     given = {name: tuple(a.shape) for name, a in saved.tensors.items()}

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigan.errors import CheckpointError
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 from minigan.training import checkpoint, weights
-
-NETS = ("g", "d")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Begun:
         return [*lines, f"did not take {', '.join(self.left)}"] if self.left else lines
 
 
-def begin(task: GAN, source: str) -> Begun | None:
+def begin(task: Task, source: str) -> Begun | None:
     """Overwrites the task's initial values by those of `source` that fit; None without a source.
 
     Raises CheckpointError when it cannot be read, when nothing fits, or when a number in it is not finite.
@@ -41,7 +39,7 @@ def begin(task: GAN, source: str) -> Begun | None:
     path = checkpoint.resolve(Path(source))
     given = _read(path, task)
     taken, left = [], []
-    for net_name in NETS:
+    for net_name in _learning(task):
         own = task.nets[net_name].tensors()
         order = [layer.name for layer in task.nets[net_name].layers]
         for key in sorted(own, key=lambda key: order.index(key.rpartition(".")[0])):
@@ -62,15 +60,21 @@ def begin(task: GAN, source: str) -> Begun | None:
         raise CheckpointError(f"{path}: nothing in it fits this network: {_few(left)}; give another, or no --init-from")
     if "ema" in task.nets:
         for key, view in task.nets["ema"].tensors().items():
-            task.ops.copyto(view, task.ops.to_numpy(task.G.tensors()[key]))
+            task.ops.copyto(view, task.ops.to_numpy(task.nets["g"].tensors()[key]))
     return Begun(str(path), tuple(taken), tuple(left))
 
 
-def _read(path: Path, task: GAN) -> dict[str, NDArray[Any]]:
+def _learning(task: Task) -> list[str]:
+    """The nets that are taken: all but the moving average, which starts at G."""
+    return [name for name in task.nets if name != "ema"]
+
+
+def _read(path: Path, task: Task) -> dict[str, NDArray[Any]]:
     """Arrays as a checkpoint names them and as they are laid out here."""
     with checkpoint.opened(path) as (_, texts):
         ours = texts.get("format", "").startswith("minigan-checkpoint")
-    return checkpoint.load(path).tensors if ours else weights.read(path, {name: task.nets[name] for name in NETS})
+    nets = {name: task.nets[name] for name in _learning(task)}
+    return checkpoint.load(path).tensors if ours else weights.read(path, nets)
 
 
 def _few(words: list[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from minigan import backends
 from minigan.backends.checked import Checked, Found, Ledger
 from minigan.errors import ConfigError
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 
 _COLUMNS = ("op", "calls", "of bound", "error", "bound", "worst at")
 
@@ -20,7 +20,7 @@ class Verification:
     Raises ConfigError when there is nothing more exact to hold the run against.
     """
 
-    def __init__(self, every: int, ops: Any, task: GAN, first: int):
+    def __init__(self, every: int, ops: Any, task: Task, first: int):
         if every < 0:
             raise ConfigError(f"verify {every} must be at least 0: every so many steps are checked, 0 checks none")
         if every and task.dtype == np.float64:

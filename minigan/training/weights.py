@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as to_safetensors
 
 from minigan.models.net import Net
-from minigan.tasks.gan import GAN
+from minigan.tasks import Task
 from minigan.training import checkpoint, layouts
 from minigan.training.atomic import atomic_bytes
 
 FORMAT = "minigan-weights-1"
 
 
-def write(task: GAN, step: int, out: Path) -> int:
+def write(task: Task, step: int, out: Path) -> int:
     """All nets of a task, the moving average included, into `out`; returns how many arrays. Raises CheckpointError."""
     tensors = {}
     for name, net in task.nets.items():

@@ -21,11 +21,14 @@ class Param(NamedTuple):
 
 
 class How(NamedTuple):
-    """How a pass runs: batchnorm's mode, the clock that dropout reads, the number of this pass within the sub-step."""
+    """How a pass runs: batchnorm's mode, the clock that dropout reads, the number of this pass within the sub-step, and
+    the samples' labels (N,) int32 for layers that are told them.
+    """
 
     mode: str
     clock: Array
     call: int
+    labels: Array | None = None
 
 
 class Layer:

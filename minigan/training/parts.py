@@ -1,0 +1,90 @@
+"""What a configuration builds, with nothing written yet: backend, data, batches, task."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigan import config as configs
+from minigan.config import RANGES, Config
+from minigan.data import Batches, Dataset
+from minigan.data import load as load_data
+from minigan.data.batches import Batch
+from minigan.data.catalogue import BUILTIN
+from minigan.errors import ConfigError
+from minigan.tasks import Task, make_task
+from minigan.training.plans import check_forced, open_backend
+
+POINTS = 1000  # samples drawn where a sample is a point
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a configuration builds, with nothing written yet."""
+
+    config: Config
+    ops: Any
+    backend_note: str
+    dataset: Dataset
+    batches: Batches
+    task: Task
+
+    @property
+    def picture_range(self) -> tuple[float, float]:
+        """What black and white are in samples; for vectors, what the data spans and a tenth more."""
+        known = RANGES[self.config.data.range] or self.dataset.stored
+        if known:
+            return known
+        real = self.real_rows(POINTS)
+        margin = 0.1 * float(real.max() - real.min())
+        return float(real.min()) - margin, float(real.max()) + margin
+
+    def real_rows(self, n: int) -> Any:
+        """The data's first n rows, or as many as there are."""
+        return self.dataset.read(np.arange(min(n, len(self.dataset))))
+
+    def given(self, batches: Sequence[Batch]) -> tuple[list[Any], list[Any]]:
+        """What the task takes of batches of data: items in its dtype, and labels where it wants them."""
+        items = [x.astype(self.config.train.dtype) for x, _ in batches]
+        return items, [y for _, y in batches] if self.task.labelled else []
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps the run has."""
+        c = self.config.train
+        return c.steps or math.ceil(c.epochs * self.batches.per_epoch / self.task.batches_per_step)
+
+
+def open_data(config: Config) -> Dataset:
+    """The data set a configuration names, scaled to its range. Raises DataError."""
+    c = config.data
+    return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
+
+
+def prepare(config: Config, resume: bool = False) -> Parts:
+    """Everything that can fail on a user's mistake, before anything is written."""
+    config = configs.from_dict(config.to_dict(), config.preset)
+    ops, note = open_backend(config, resume)
+    dataset = open_data(config)
+    if dataset.stored is None and RANGES[config.data.range]:
+        raise ConfigError(
+            f"{dataset.name} holds vectors, whose values are kept as they are, but model.output = "
+            f"{config.model.output!r} gives {config.data.range} alone; add --set model.output=none"
+        )
+    # resolved: a resume takes the same backend, and finds the same file from any folder
+    name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
+    source = config.train.init_from
+    config = dataclasses.replace(
+        config,
+        train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
+        data=dataclasses.replace(config.data, name=name),
+    )
+    batches = Batches(dataset, config.train.batch_size, config.train.seed)
+    task = make_task(config, ops, dataset.shape, len(dataset.classes))
+    if task.labelled and dataset.labels is None:
+        raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
+    check_forced(ops, task.nets.values())
+    return Parts(config, ops, note, dataset, batches, task)
