@@ -75,7 +75,8 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), or your "
+        "module:function",
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
 

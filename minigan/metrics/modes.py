@@ -11,7 +11,7 @@ that puts one sample in a thousand on a mode from one that has learned it, which
 Source: Lin et al. 2018, "PacGAN", arXiv:1712.04086, section 4.1 (in whose code the 3 standard deviations are excluded).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def modes(samples: NDArray[np.floating], centres: NDArray[np.floating], std: flo
     )
 
 
-def assign(samples: NDArray[np.floating], centres: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def assign(samples: NDArray[np.floating], centres: NDArray[np.floating]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """For each sample the index of the centre nearest to it, and how far that is: (N,), (N,)."""
     difference = samples[:, None].astype(np.float64) - centres[None]
     distance = np.sqrt(np.sum(difference * difference, axis=-1))
