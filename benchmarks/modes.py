@@ -30,15 +30,13 @@ SEEDS = 5
 ACROSS = 4  # plots beside each other
 PICTURES = command.RESULTS.parents[1] / "docs"
 
-STEPS = 10_000
+STEPS = 12_000
 COMMON = (
-    "model.family=mlp", "model.z=2", "model.noise=normal", "model.output=none", "model.init=normal",
-    "model.init_std=0.02", "model.widths_g=[64, 64, 64]", "model.widths_d=[64, 64, 64]",
-    "model.act_g=relu", "model.act_d=relu",
-    "loss.name=non-saturating", "penalty.name=none", "train.batch_size=128", f"train.steps={STEPS}",
+    "model.family=mlp", "model.z=2", "model.widths_g=[64, 64, 64]", "model.widths_d=[64, 64, 64]", "model.act_g=relu",
+    "model.act_d=relu", "model.output=none", "model.init=normal", "model.init_std=0.02", "loss.name=non-saturating",
     "g.lr=1e-3", "g.beta1=0.5", "g.beta2=0.999", "g.schedule=linear", f"g.horizon={STEPS}",
     "d.lr=1e-3", "d.beta1=0.5", "d.beta2=0.999", "d.schedule=linear", f"d.horizon={STEPS}",
-    "train.log_every=1000", f"train.checkpoint_every={STEPS}", f"train.grid_every={STEPS}",
+    "train.batch_size=128", f"train.steps={STEPS}", f"train.checkpoint_every={STEPS}", f"train.grid_every={STEPS}",
 )  # fmt: skip
 
 ROWS: dict[str, tuple[str, ...]] = {
@@ -46,7 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "packing 2": ("model.packing=2",),
     "packing 4": ("model.packing=4",),
     "R1": ("penalty.name=r1", "penalty.weight=0.1"),
-    "WGAN-GP": ("loss.name=wasserstein", "penalty.name=wgan-gp", "penalty.weight=1", "train.n_critic=5"),
+    "WGAN-GP": ("loss.name=wasserstein", "penalty.name=wgan-gp", "penalty.weight=1", "train.n_critic=3"),
     "DRAGAN": ("penalty.name=dragan", "penalty.weight=1"),
     "spectral norm": ("model.norm_d=spectral",),
 }

@@ -139,11 +139,12 @@ def text(result: dict[str, Any]) -> str:
     if "peak_gflop_per_s" in ours:
         peak = ours["peak_gflop_per_s"]
         facts.append(f"measured peak {peak:.0f} GFLOP/s" if peak else "peak not measured")
-    numbers = (
-        "Medians, quartiles in brackets, {} rounds" if "rounds" in result else "Means ± standard deviations, {} seeds"
+    date = result["date"][:10]
+    medians = "Medians, quartiles in brackets, {rounds} rounds"
+    how = "Means ± standard deviations over {seeds} seeds" if "seeds" in result else medians
+    return "\n".join(
+        [*lines, "", " ".join([f"{'; '.join(facts)}. {how.format(**result)}, {date}.", *_remarks(result)])]
     )
-    how = f"{numbers.format(result.get('rounds') or result['seeds'])}, {result['date'][:10]}."
-    return "\n".join([*lines, "", " ".join([f"{'; '.join(facts)}. {how}", *_remarks(result)])])
 
 
 def _pytorch(result: dict[str, Any]) -> list[str]:
