@@ -45,6 +45,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "packed": ("model.packing=3",),
     "noise": ("train.instance_noise=0.3", "train.noise_steps=100", "loss.name=relativistic", "penalty.name=r1"),
     "r1": ("penalty.name=r1", "model.norm_d=instance", "model.act_d=tanh", "train.n_critic=1"),
+    "residual, groups": ("model.family=resnet", "model.norm_d=layer", "model.minibatch_stddev=3", "train.n_critic=1"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }  # fmt: skip
 
