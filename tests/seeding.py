@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cases
 import numpy as np
 import pytest
+import test_features
 import test_layers
 import test_second
 import test_spectral
@@ -127,6 +128,7 @@ def _test(module: types.ModuleType) -> Callable[[str], None]:
 CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
+    "features": _test(test_features),
     "layers": _test(test_layers),
     "second": _test(test_second),
     "spectral": _test(test_spectral),
