@@ -145,7 +145,7 @@ def test_a_dry_run_shows_the_network() -> None:
     assert [row[1] for row in shown.layers] == [
         *("input", "Conv2d", "BatchNorm", "Dropout", "Reshape", "Linear", "BatchNorm", "Dropout", "Linear"),
     ]
-    assert shown.layers[-1][2] == "(50, 10)" and shown.lines[0] == "D 18,034 parameters"
+    assert shown.layers[-1][2] == "(50, 10)" and shown.lines[0] == "D 18,018 parameters"
 
 
 def test_the_preset_runs(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_vectors_are_learned_and_have_no_picture(tmp_path: Path) -> None:
     y = np.arange(90) % 3
     x = y[:, None] + 0.1 * np.random.default_rng(0).standard_normal((90, 4))
     np.savez(tmp_path / "x.npz", x=x.astype(np.float32), y=y)
-    keys = (f"data.name={tmp_path / 'x.npz'}", "data.range=raw", "train.batch_size=27", "train.steps=40")
+    keys = (f"data.name={tmp_path / 'x.npz'}", "data.range=raw", "train.batch_size=27", "train.steps=40", "d.lr=0.05")
     out, _ = train(small(*keys), tmp_path / "run")
     assert log.read(out)[-1]["accuracy"] == 1.0 and not (out / "samples.png").exists()
 
@@ -227,7 +227,8 @@ def test_of_many_classes_those_with_mistakes_are_shown() -> None:
     true = list(range(20))
     said = [*range(18), 17, 18]  # 18 and 19 are taken for others
     table = _table(true, said, [3.0] * 20, 20).reshape(16, 16, 8, 8)
-    assert table[14].max() == 18 and table[15].max() == 19 and table[13, 13].max() == 13
+    shown = {(i, j): int(table[i, j, 7, 7]) for i in range(16) for j in range(16) if table[i, j].max() > -1}
+    assert shown == {(i, i): i for i in range(13)} | {(13, 13): 17, (14, 13): 18, (15, 14): 19}
 
 
 # Refusals
