@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import test_conditional
 import test_cyclegan
+import test_features
 import test_layers
 import test_second
 import test_spectral
@@ -130,6 +131,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
     "conditional": _test(test_conditional),
+    "features": _test(test_features),
     "layers": _test(test_layers),
     "second": _test(test_second),
     "spectral": _test(test_spectral),
