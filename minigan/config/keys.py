@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "cyclegan")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -43,7 +43,7 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan, cyclegan", choices=TASKS)
+    name: str = key("gan", "gan; classifier: D alone, which learns the labels; cyclegan", choices=TASKS)
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
     width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
     depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")

@@ -1,20 +1,25 @@
 """What a configuration's keys mean together: "auto" resolved, contradictions refused."""
 
 import dataclasses
+from typing import Any
 
 from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
-_FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
-
-# task: keys, beside those of other tasks, that mean nothing to it
-_FOREIGN: dict[str, tuple[str, ...]] = {
+# task.name: the sections and keys that its step does not read, so that setting one is a mistake
+UNREAD = {
+    "classifier": (
+        *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
+        *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
+        *("train.instance_noise", "train.noise_steps", "train.ema"),
+    ),
     "cyclegan": (
         *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
         *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
     ),
 }
+_FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
 
 def resolve(config: Config) -> Config:
@@ -27,7 +32,9 @@ def resolve(config: Config) -> Config:
                 raise ConfigError(
                     f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
                 )
-    _check_foreign(config)
+    for key in UNREAD.get(config.task.name, ()):
+        if _value(config, key) != _value(Config(), key):
+            raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
     fitting = _FITTING[config.model.output]
@@ -80,13 +87,9 @@ def resolve(config: Config) -> Config:
     return config
 
 
-def _check_foreign(config: Config) -> None:
-    for path in _FOREIGN.get(config.task.name, ()):
-        section, _, name = path.partition(".")
-        values = getattr(config, section)
-        default = next(f.default for f in dataclasses.fields(values) if f.name == name)
-        if getattr(values, name) != default:
-            raise ConfigError(f"{path} means nothing to task.name {config.task.name}; leave it out")
+def _value(config: Config, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name) if name else getattr(config, section)
 
 
 def _check_cyclegan(config: Config) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from minigan.errors import ConfigError, nearest
-from minigan.study import rows_cyclegan, rows_nets, rows_ops, rows_second
+from minigan.study import rows_cyclegan, rows_features, rows_nets, rows_ops, rows_second
 from minigan.study.differences import Result, gradcheck
 
 __all__ = ["ROWS", "Result", "check_row", "gradcheck", "run", "select"]
 
-ROWS = {**rows_ops.ROWS, **rows_nets.ROWS, **rows_second.ROWS, **rows_cyclegan.ROWS}
+ROWS = {**rows_ops.ROWS, **rows_nets.ROWS, **rows_second.ROWS, **rows_features.ROWS, **rows_cyclegan.ROWS}
 _DRAWS = 3  # how many draws of shapes and values `full` takes
 
 

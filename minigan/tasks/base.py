@@ -32,6 +32,8 @@ class Task:
     """
 
     labelled = False  # whether a step also takes the batches' labels
+    judged = False  # whether rows are held out, which nothing is trained on; `held` is then that data set
+    held: Any = None
     # What the loss picture shows, a row of curves each, and train.patience reads: axis -> key of the record -> words
     plots: ClassVar[dict[str, dict[str, str]]]
     words: tuple[str, str]  # a log line in short and, beside a progress bar, in shorter, as str.format takes it

@@ -75,6 +75,11 @@ def run_itself(run: Run, out: Path, net: str = "") -> str:
 
 
 def _onnx(run: Run, out: Path, net: str) -> str:
+    if not net and run.weights not in run.task.nets:
+        nets = " or ".join(run.task.nets)
+        raise ConfigError(
+            f"a run of task {run.config.task.name} has no generator; give --net {nets}, or a .safetensors (all weights)"
+        )
     which = f"net {net}" if net else f"the generator, {WEIGHTS[run.weights]},"
     return f"{which} of step {run.step}; {to_onnx.write(run, out, net)}"
 

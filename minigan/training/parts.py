@@ -16,8 +16,9 @@ from minigan.data import load as load_data
 from minigan.data.batches import Batch
 from minigan.data.catalogue import BUILTIN
 from minigan.data.domains import TRANSFORMS, Domains, Unpaired, open_domains
+from minigan.data.heldout import split
 from minigan.errors import ConfigError
-from minigan.tasks import Task, make_task
+from minigan.tasks import TASKS, Task, make_task
 from minigan.training.plans import check_forced, open_backend
 
 POINTS = 1000  # samples drawn where a sample is a point
@@ -85,11 +86,15 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
         data=dataclasses.replace(config.data, name=name, other=other),
     )
+    kind, held = TASKS[config.task.name], None
+    if kind.labelled and dataset.labels is None:
+        raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
+    if kind.judged:
+        dataset, held = split(dataset, config.data.size or None, config.data.channels or None)
     size, seed = config.train.batch_size, config.train.seed
     batches = Unpaired(dataset, size, seed) if isinstance(dataset, Domains) else Batches(dataset, size, seed)
     task = make_task(config, ops, dataset.shape, len(dataset.classes))
-    if task.labelled and dataset.labels is None:
-        raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
+    task.held = held
     check_forced(ops, task.nets.values())
     return Parts(config, ops, note, dataset, batches, task)
 
