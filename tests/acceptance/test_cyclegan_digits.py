@@ -1,7 +1,7 @@
 """cyclegan-digits on real MNIST keeps a digit's class on both ways and there and back.
 
-Protocol: the first 2,000 test images, which no net has seen, as they are (A) and outlined (B). Two judges, classifiers of
-minigan's own: one of the training images, one of their outlines. Kept: the judge of the domain where a picture arrives
+Protocol: the first 2,000 test images, which no net has seen, as they are (A) and outlined (B). Two judges, minigan's
+classifiers: one of the training images, one of their outlines. Kept: the judge of the domain where a picture arrives
 gives it the class of its test image. The cycle's mean absolute error is on a scale from 0 to 1.
 """
 
