@@ -208,15 +208,37 @@ def interpolate(
 
 
 @app.command()
+def translate(
+    run: RunPath,
+    direction: Annotated[str, typer.Option(metavar="a-b|b-a", help="From domain A to B, or back.")] = "a-b",
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="Other pictures than the run's own.")] = "",
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many, from the first on.", min=1)] = 16,
+    out: Annotated[
+        Path, typer.Option(help="grid.png, with the way back; translated.npy (uint8); a folder of PNGs.")
+    ] = Path("grid.png"),
+) -> None:
+    """Translate pictures by a cyclegan run: a PNG grid, an .npy array, or a folder of PNG files."""
+    from minigan.training import run as runs
+    from minigan.training import translating
+
+    opened = runs.load(run)
+    done = translating.translations(opened, direction, data, n, out)
+    _say(f"{out}: {done} pictures, translated {direction} by step {opened.step}")
+
+
+@app.command()
 def export(
     run: RunPath,
     out: Annotated[Path, typer.Argument(metavar="FILE", help="generator.onnx, or weights.safetensors.")],
+    net: Annotated[
+        str, typer.Option(metavar="NAME", help="The net, as g_ab of a cyclegan; the generator if left out.")
+    ] = "",
 ) -> None:
     """Write a run for other programs: its generator as ONNX, or its weights in PyTorch's layouts."""
     from minigan.training import export as export_
     from minigan.training import run as runs
 
-    _say(f"{out}: {export_.run_itself(runs.load(run), out)}")
+    _say(f"{out}: {export_.run_itself(runs.load(run), out, net)}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ import cases
 import numpy as np
 import pytest
 import test_conditional
+import test_cyclegan
 import test_layers
 import test_second
 import test_spectral
@@ -133,6 +134,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "second": _test(test_second),
     "spectral": _test(test_spectral),
     "wiring": _test(test_wiring),
+    "cyclegan": _test(test_cyclegan),
 }
 
 

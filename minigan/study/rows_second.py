@@ -33,7 +33,19 @@ from minigan.models.shapes import Act, Array, Shape
 from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
-from minigan.study.rows_nets import BASE, SETTLED, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
+from minigan.study.rows_nets import (
+    BASE,
+    SETTLED,
+    SHAPES,
+    Bound,
+    Tree,
+    gradients_of,
+    kinked,
+    packed,
+    points_of,
+    reduced,
+    values_of,
+)
 from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
@@ -145,6 +157,7 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "dcgan.spectral": ("dcgan-mnist", {"act_d": "tanh", "norm_d": "spectral"}),
     "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
     "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
+    "resnet.layer": ("resnet", {"norm_d": "layer", "act_d": "tanh"}),
 }
 
 
@@ -217,5 +230,9 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
 ROWS: dict[str, Row] = {
     "tangent.Embedding": Row(_embedding),
     **{f"tangent.{name}": kinked(tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()},
-    **{f"penalty.{name}.{kind}": kinked(_penalised(name, kind), 12) for name in PENALTIES for kind in NETS},
+    **{
+        f"penalty.{name}.{kind}": kinked(_penalised(name, kind), points_of(NETS[kind][0]))
+        for name in PENALTIES
+        for kind in NETS
+    },
 }

@@ -32,6 +32,8 @@ class Task:
     """
 
     labelled = False  # whether a step also takes the batches' labels
+    judged = False  # whether rows are held out, which nothing is trained on; `held` is then that data set
+    held: Any = None
     # What the loss picture shows, a row of curves each, and train.patience reads: axis -> key of the record -> words
     plots: ClassVar[dict[str, dict[str, str]]]
     words: tuple[str, str]  # a log line in short and, beside a progress bar, in shorter, as str.format takes it
@@ -165,6 +167,10 @@ class Task:
         z.
         """
         raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z")
+
+    def translator(self, direction: str) -> Net:
+        """The net that translates pictures "a-b" or "b-a", for tasks that do."""
+        raise ConfigError(f"a run of task {self.config.task.name} translates no pictures")
 
     def drawn(self, net: Net, z: Array, labels: Array | None = None) -> Array:
         """z (N, Z), labels (N,) host -> net(z) host: batches of DRAW, padded, with running statistics."""

@@ -1,9 +1,12 @@
 """Samples into files: a picture, an array, a folder, a walk through z. And the run itself, for other programs."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minigan.errors import CheckpointError, ConfigError
 from minigan.training import pictures, to_onnx, weights
@@ -32,27 +35,40 @@ def _png(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
 
 
 def _npy(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
-    from io import BytesIO
-
-    data = BytesIO()
-    np.save(data, run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32", label))
-    atomic_bytes(out, data.getvalue())
+    array(run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32", label), out)
 
 
 def _folder(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
     if len(run.shape) != 3:
         raise ConfigError(f"a sample is {run.shape[0]} numbers, no image; give a .npy")
+    check_folder(out)
+    folder(run.sample(n, seed, "uint8", label), out)
+
+
+def array(x: NDArray[Any], out: Path) -> None:
+    """x as a .npy file, complete or absent."""
+    data = BytesIO()
+    np.save(data, x)
+    atomic_bytes(out, data.getvalue())
+
+
+def check_folder(out: Path) -> None:
+    """Raises CheckpointError where something lies already."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists and is not an empty folder; give another --out")
-    images = run.sample(n, seed, "uint8", label)
+
+
+def folder(images: NDArray[np.uint8], out: Path) -> None:
+    """(N,H,W,C) -> a PNG file each, in the folder `out`."""
     with reported("created", out):
         out.mkdir(parents=True, exist_ok=True)
     for k, image in enumerate(images):
         pictures.save(pictures.as_image(image), out / f"{k:05d}.png")
 
 
-def run_itself(run: Run, out: Path) -> str:
-    """The generator as .onnx, or all weights as .safetensors in PyTorch's layouts; returns what is to be said of it.
+def run_itself(run: Run, out: Path, net: str = "") -> str:
+    """The generator, or the net that is named, as .onnx, or all weights as .safetensors in PyTorch's layouts; returns
+    what is to be said of it.
 
     Raises ConfigError on another suffix, and what the two formats raise.
     """
@@ -61,20 +77,28 @@ def run_itself(run: Run, out: Path) -> str:
             f"{str(out)!r}: give a .onnx (the generator) or a .safetensors (all weights); "
             "a folder of PNGs is what minigan sample RUN -n N --out FOLDER writes"
         )
-    return _FORMATS[out.suffix.lower()](run, out)
+    return _FORMATS[out.suffix.lower()](run, out, net)
 
 
-def _onnx(run: Run, out: Path) -> str:
+def _onnx(run: Run, out: Path, net: str) -> str:
+    if not net and run.weights not in run.task.nets:
+        raise ConfigError(
+            f"a run of task {run.config.task.name} has no generator; give --net, one of {', '.join(run.task.nets)}, "
+            "or a .safetensors (all weights)"
+        )
     classes = f" of {len(run.classes)} classes" if run.classes else ""
-    return f"the generator{classes}, {WEIGHTS[run.weights]}, of step {run.step}; {to_onnx.write(run, out)}"
+    which = f"net {net}" if net else f"the generator{classes}, {WEIGHTS[run.weights]},"
+    return f"{which} of step {run.step}; {to_onnx.write(run, out, net)}"
 
 
-def _safetensors(run: Run, out: Path) -> str:
+def _safetensors(run: Run, out: Path, net: str) -> str:
+    if net:
+        raise ConfigError(f"--net {net} is for .onnx; a .safetensors holds all nets, so leave it out")
     return f"{weights.write(run.task, run.step, out)} arrays of step {run.step} in PyTorch's layouts"
 
 
 WEIGHTS = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}
-_FORMATS: dict[str, Callable[[Run, Path], str]] = {".onnx": _onnx, ".safetensors": _safetensors}
+_FORMATS: dict[str, Callable[[Run, Path, str], str]] = {".onnx": _onnx, ".safetensors": _safetensors}
 _FRAME = 256  # pixels, about, of a walk's frame
 _WRITERS: dict[str, Callable[[Run, int, int, Path, str | None], None]] = {".png": _png, ".npy": _npy, "": _folder}
 

@@ -109,10 +109,21 @@ class Run:
         z = [np.concatenate([mix(ends[a], ends[b], t), _straight(codes[a], codes[b], t)]) for a, b, t in legs]
         return self._draw(np.stack(z), dtype, labels).reshape(corners, steps, *self.shape)
 
+    def translate(self, x: NDArray[Any], direction: str = "a-b", dtype: str = "float32") -> NDArray[Any]:
+        """Pictures x (N,H,W,C) of one domain, in the data's range -> their translations (N,H,W,C), or as uint8.
+
+        `direction` is "a-b" or "b-a". Raises ConfigError on another one, on a run that translates nothing, and on an
+        unknown dtype, ShapeError on pictures of another shape.
+        """
+        net = self.task.translator(direction)
+        return self._as(self.task.drawn(net, np.asarray(x)), dtype)
+
     def _draw(self, z: NDArray[Any], dtype: str, labels: NDArray[Any] | None = None) -> NDArray[Any]:
+        return self._as(self.task.samples(z, self.weights, labels), dtype)
+
+    def _as(self, x: NDArray[Any], dtype: str) -> NDArray[Any]:
         if dtype not in ("float32", "uint8"):
             raise ConfigError(f"dtype {dtype!r} is unknown; known: float32, uint8")
-        x = self.task.samples(z, self.weights, labels)
         if dtype == "float32":
             return x.astype(np.float32)
         if len(self.shape) != 3:

@@ -1,5 +1,5 @@
-"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives. One
-that is told labels takes them as a second input, label (N,) int64.
+"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives; of
+nets that take pictures, x (N,H,W,C) -> y (N,H,W,C). A net that is told labels has a second input, label (N,) int64.
 
 ONNX puts channels first, so images are turned where they first meet a layer that cares, and back at the end. Batchnorm
 runs on its running statistics, y = s x + t with s = gamma / sqrt(var + eps), t = beta - mean s: where it follows a
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minigan import rng
 from minigan.errors import BackendError, ConfigError
 from minigan.models.layers import (
     Activation,
@@ -248,21 +249,29 @@ def _write(graph: Graph, node: Any, x: Value) -> Value:
     return WRITERS[type(node)](graph, node, x)
 
 
+def names(net: Net) -> tuple[str, str]:
+    """What goes in and out is called: z and x, or x and y where pictures go in."""
+    return ("x", "y") if len(net.in_shape) == 3 else ("z", "x")
+
+
+def told(net: Net) -> bool:
+    """Whether a layer of the net is told labels."""
+    return any(isinstance(layer, ConcatLabel | ConditionalBatchNorm) for layer in net.layers)
+
+
 def model(net: Net, helper: Any, numpy_helper: Any) -> Any:
     """A bound net as an ONNX ModelProto. Raises ConfigError at a layer that has no form there."""
     graph = Graph(helper, net.ops.to_numpy)
-    last = graph.ordered(_write(graph, net.root, Value("z")), False, net.out_shape)
-    graph.node("Identity", "x", last.name)
+    given, gives = names(net)
+    last = graph.ordered(_write(graph, net.root, Value(given)), False, net.out_shape)
+    graph.node("Identity", gives, last.name)
     kind, whole = (helper.np_dtype_to_tensor_dtype(np.dtype(a)) for a in (np.float32, np.int64))
-    told = any(isinstance(layer, ConcatLabel | ConditionalBatchNorm) for layer in net.layers)
+    labels = [helper.make_tensor_value_info(LABEL, whole, ("N",))] if told(net) else []
     made = helper.make_graph(
         graph.nodes,
         "generator",
-        [
-            helper.make_tensor_value_info("z", kind, ("N", *net.in_shape)),
-            *([helper.make_tensor_value_info(LABEL, whole, ("N",))] if told else []),
-        ],
-        [helper.make_tensor_value_info("x", kind, ("N", *net.out_shape))],
+        [helper.make_tensor_value_info(given, kind, ("N", *net.in_shape)), *labels],
+        [helper.make_tensor_value_info(gives, kind, ("N", *net.out_shape))],
         [numpy_helper.from_array(a, name) for name, a in graph.constants.items()],
     )
     return helper.make_model(
@@ -270,34 +279,42 @@ def model(net: Net, helper: Any, numpy_helper: Any) -> Any:
     )
 
 
-def write(run: Run, out: Path) -> str:
-    """The generator that `sample` draws from into `out`, checked first; returns what was checked.
+def write(run: Run, out: Path, name: str = "") -> str:
+    """The generator that `sample` draws from, or the net of that name, into `out`, checked first; returns what was.
 
-    Raises ConfigError without onnx or at a layer that has no ONNX form, BackendError when onnxruntime computes other
-    numbers; nothing is written then.
+    Raises ConfigError without onnx, on a net that is not there, or at a layer that has no ONNX form, BackendError when
+    onnxruntime computes other numbers; nothing is written then.
     """
+    nets = run.task.nets
+    if (name or run.weights) not in nets:
+        raise ConfigError(f"net {name or run.weights!r} is none of this run; give --net {' or '.join(nets)}")
+    net = nets[name or run.weights]
     try:
         import onnx
     except ImportError as e:
         raise ConfigError("an .onnx file is written by the package onnx: pip install 'minigan[export]'") from e
-    made = model(run.task.nets[run.weights], onnx.helper, onnx.numpy_helper)
+    made = model(net, onnx.helper, onnx.numpy_helper)
     onnx.checker.check_model(made, full_check=True)
     data = made.SerializeToString()
-    verdict = _compared(run, data, out)
+    verdict = _compared(run, net, data, out)
     atomic_bytes(out, data)
     return verdict
 
 
-def _compared(run: Run, data: bytes, out: Path) -> str:
-    """Runs it on LATENTS z where onnxruntime is installed, held against minigan's own samples."""
+def _compared(run: Run, net: Net, data: bytes, out: Path) -> str:
+    """Runs it on LATENTS z, or pictures of noise, where onnxruntime is installed, held against minigan's numbers."""
     try:
         import onnxruntime
     except ImportError:
         return "passed onnx.checker; not run, for onnxruntime is not installed"
-    z, labels = run.task.z("sample", 0, LATENTS, 0).astype(np.float32), run.labels(LATENTS)
+    labels = run.labels(LATENTS) if told(net) else None
+    if len(net.in_shape) == 3:
+        given = rng.host(0, "export").uniform(*run.picture_range, (LATENTS, *net.in_shape)).astype(np.float32)
+    else:
+        given = run.task.z("sample", 0, LATENTS, 0).astype(np.float32)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    given = {"z": z} if labels is None else {"z": z, LABEL: labels.astype(np.int64)}
-    (x,), own = session.run(None, given), run.task.samples(z, run.weights, labels)
+    inputs = {names(net)[0]: given} | ({} if labels is None else {LABEL: labels.astype(np.int64)})
+    (x,), own = session.run(None, inputs), run.task.drawn(net, given, labels)
     worst = float(np.abs(x - own).max() / max(1.0, np.abs(own).max()))
     if not worst <= BOUND:
         raise BackendError(

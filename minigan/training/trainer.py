@@ -234,7 +234,9 @@ class Trainer:
         raise NotFinite(f"stopped at step {step + 1}: {where}; weights were not touched by it; {self._advice()}")
 
     def _advice(self) -> str:
-        return f"{self._kept()}; lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
+        names = sorted(self.task.optimizers, reverse=True)
+        rates, clips = (" and ".join(f"{name}.{key}" for name in names) for key in ("lr", "clip_norm"))
+        return f"{self._kept()}; lower {rates} or give {clips}"
 
     def _kept(self) -> str:
         newest = checkpoint.newest(self.out / checkpoint.FOLDER)
