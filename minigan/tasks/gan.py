@@ -9,12 +9,18 @@ G's images is unpacked again.
 With train.instance_noise all that D sees is blurred by noise that fades away (arXiv:1610.04490): the host adds it to
 the real batch, and hands in what is added to the generated one.
 
+With train.augment D never sees a batch as it is, but T of it (models/augment.py), drawn anew each time: after the
+noise, before the packing. What D's loss and penalty say they say at T(x), so R1 is about the gradient by T(x); what G's loss
+says goes back through T to G's images. With train.consistency D and G work on images as they are, and D pays for what T
+changes of its output (bCR, arXiv:2002.04724), which it sees in passes of their own, call 3 and 4.
+
 In both, "frozen" means: normalise with the batch's own statistics, but leave the running ones alone, since this net is
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
 With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
-against D's last real one, which then runs through D as well, as call 1. A penalty on D's gradient by its input, if
+against D's last real one, which then runs through D as well, as call 1; one on features reads both inside D, at
+`layer`, and does not run what comes after. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
 With model.norm_d spectral D works with normalised weights (models/spectral.py), made anew in each step: its own
 brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
@@ -24,15 +30,18 @@ sets the finite flag and the clip factor, which the optimizer reads from the clo
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import rng
-from minigan.config import Config
+from minigan.config import RANGES, Config
 from minigan.errors import ConfigError
 from minigan.losses import called, make_loss
+from minigan.models.augment import Augment
 from minigan.models.builders import make_nets
+from minigan.models.consistency import pull
 from minigan.models.layers import Dropout
 from minigan.models.packing import pack, unpack
 from minigan.models.shapes import Act, Array, Shape
@@ -44,6 +53,11 @@ from minigan.tasks.base import Record, Task
 def added(ops: Any, x: Array, noise: Array | None) -> Array:
     """x + noise, where there is some."""
     return x if noise is None else ops.axpby(1.0, x, 1.0, noise)
+
+
+Draws = Sequence[Array]
+Moves = tuple[Draws, Draws]  # what train.augment draws for a real batch and for a generated one
+STILL: Moves = ((), ())
 
 
 class GAN(Task):
@@ -79,6 +93,16 @@ class GAN(Task):
         self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
+        self.layer = self._layer() if getattr(self.loss, "features", False) else ""  # where in D; "" is its output
+        values = RANGES.get(config.data.range)
+        self.augment = Augment(config.train.augment, self.shape, values and values[1] - values[0])
+        self.consistency = config.train.consistency
+
+    def _layer(self) -> str:
+        """loss.layer, or what feeds D's last node."""
+        name = self.config.loss.layer or f"d.{max(0, len(getattr(self.D.root, 'nodes', ())) - 2)}"
+        self.D.upto(name)
+        return name
 
     @property
     def batches_per_step(self) -> int:
@@ -99,11 +123,14 @@ class GAN(Task):
         x_real, noise = self._noisy(batches[min(sub, len(batches) - 1)], step, tick)
         if sub == len(batches):
             z = [] if self.made else [self.z("z/g", tick, len(x_real))]
-            inputs, part = [*z, *noise, *([x_real] if self.pairs else [])], partial(self._g_part, update, bool(noise))
+            real, fake = STILL if self.consistency else self._moves(tick, len(x_real))
+            against = [x_real, *real] if self.pairs else []
+            inputs, part = [*z, *noise, *fake, *against], partial(self._g_part, update, bool(noise))
             return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.penalty_inputs(x_real)
-        inputs = [x_real, self.z("z/d", tick, len(x_real)), *noise, *drawn]
+        real, fake = self._moves(tick, len(x_real))
+        inputs = [x_real, self.z("z/d", tick, len(x_real)), *noise, *real, *fake, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
         record, self.made = self.play(key, partial(self._d_part, update, shared, bool(noise)), step, sub, inputs)
         self.maker = key if shared else None
@@ -118,6 +145,11 @@ class GAN(Task):
         real, fake = size * rng.host(train.seed, "noise", tick).standard_normal((2, *x_real.shape))
         return np.asarray(x_real + real, self.dtype), [np.asarray(fake, self.dtype)]
 
+    def _moves(self, tick: int, n: int) -> Moves:
+        """What train.augment draws for this sub-step's real and generated batch, on the host."""
+        g = rng.host(self.config.train.seed, "augment", tick)
+        return self.augment.draw(g, n, self.dtype), self.augment.draw(g, n, self.dtype)
+
     def penalty_inputs(self, x_real: Array) -> list[Array]:
         """What d_step takes for its penalty beside x_real, on the host; empty where D's coming update has none."""
         packed = (len(x_real) // self.packing, *self.D.in_shape)
@@ -126,18 +158,32 @@ class GAN(Task):
     def _d_part(
         self, update: bool, shared: bool, noisy: bool, left: None, x_real: Array, z: Array, *more: Array
     ) -> tuple[Record, Any]:
+        given, k = iter(more), self.augment.drawn
+        noise = next(given) if noisy else None
+        moves = list(islice(given, k)), list(islice(given, k))
         made = self.G.forward(z) if shared else None
-        record = self.d_step(x_real, z, update, made, more[noisy:], more[0] if noisy else None)
+        record = self.d_step(x_real, z, update, made, list(given), noise, moves)
         self.count_bad()
         return record, made
 
     def _g_part(self, update: bool, noisy: bool, made: Any, *inputs: Array) -> Record:
-        given = iter(inputs)
+        given, k = iter(inputs), 0 if self.consistency else self.augment.drawn
         z = None if made else next(given)
         noise = next(given) if noisy else None
-        record = self.g_step(z, update, made, next(given) if self.pairs else None, noise)
+        fake = list(islice(given, k))
+        x_real, real = (next(given), list(given)) if self.pairs else (None, [])
+        record = self.g_step(z, update, made, x_real, noise, (real, fake))
         self.count_bad()
         return record
+
+    def _shown(self, x: Array, moves: Draws = (), noise: Array | None = None) -> Array:
+        """What D is shown of items x (N, *shape): with noise, moved, packed."""
+        ops = self.D.ops
+        return pack(ops, self.augment.forward(ops, added(ops, x, noise), moves), self.packing)
+
+    def _shown_backward(self, dy: Array, moves: Draws) -> Array:
+        """The gradient by what D is shown -> the one by items."""
+        return self.augment.backward(self.G.ops, unpack(self.G.ops, dy, self.packing), moves)
 
     def d_step(
         self,
@@ -147,24 +193,34 @@ class GAN(Task):
         made: Any = None,
         drawn: Sequence[Array] = (),
         noise: Array | None = None,
+        moves: Moves = STILL,
     ) -> Record:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
 
         `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake); `drawn` what
-        `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made.
+        `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made; `moves` is what
+        train.augment drew for both batches.
         """
         G, D, ops = self.G, self.D, self.D.ops
         D.normalise_weights(iterate=True)
         x_fake, _ = made or G.forward(z, mode="frozen")
-        x_real, x_fake = pack(ops, x_real, self.packing), pack(ops, added(ops, x_fake, noise), self.packing)
+        moved = self._shown(x_real, moves[0]), self._shown(x_fake, moves[1], noise)
+        x_real, x_fake = (self._shown(x_real), self._shown(x_fake, (), noise)) if self.consistency else moved
         real, ctx_real = D.forward(x_real, call=0)
         fake, ctx_fake = D.forward(x_fake, call=1)
         loss, dreal, dfake = self.loss.critic(ops, real, fake)
         loss = D.add_penalty(loss)
         D.zero_grad()
+        extra: Record = {}
+        if self.consistency:
+            on_real, pull_real = pull(D, real, moved[0], self.consistency, 3)
+            on_fake, pull_fake = pull(D, fake, moved[1], self.consistency, 4)
+            dreal, dfake = ops.axpby(1.0, dreal, 1.0, pull_real), ops.axpby(1.0, dfake, 1.0, pull_fake)
+            extra["consistency"] = ops.axpby(1.0, on_real, 1.0, on_fake)
         D.backward(dreal, ctx_real, need_dx=False)
         D.backward(dfake, ctx_fake, need_dx=False)
-        penalty = self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn) if self.penalty and drawn else {}
+        if self.penalty and drawn:
+            extra |= self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn)
         D.finish_gradients()
         norm2 = self.opt_d.guard(ops, loss, self.clock.array)
         if update:
@@ -176,7 +232,7 @@ class GAN(Task):
             "d_real": self._verdict(real),
             "d_fake": self._verdict(fake),
             "grad_norm2_d": norm2,
-        } | penalty
+        } | extra
 
     def g_step(
         self,
@@ -185,22 +241,25 @@ class GAN(Task):
         made: Any = None,
         x_real: Array | None = None,
         noise: Array | None = None,
+        moves: Moves = STILL,
     ) -> Record:
         """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D.
 
         x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on. `noise`
-        (N, *shape) is added to what D sees of G's batch, and the gradient by that is the gradient by G's batch.
+        (N, *shape) is added to what D sees of G's batch, and the gradient by that is the gradient by G's batch. `moves`
+        is what train.augment drew for the real and the generated batch.
         """
         G, D, ops = self.G, self.D, self.G.ops
         D.normalise_weights(iterate=False)
         x_fake, ctx_g = made or G.forward(z)
-        fake, ctx_d = D.forward(pack(ops, added(ops, x_fake, noise), self.packing), mode="frozen")
-        against = [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)[0]] if self.pairs else []
+        judge = partial(D.forward, mode="frozen", upto=self.layer)
+        fake, ctx_d = judge(self._shown(x_fake, moves[1], noise))
+        against = [judge(self._shown(x_real, moves[0]), call=1)[0]] if self.pairs else []
         loss, dfake = self.loss.generator(ops, fake, *against)
         loss = G.add_penalty(loss)
         G.zero_grad()
-        dx_fake = D.backward(dfake, ctx_d, need_dw=False)
-        G.backward(unpack(ops, dx_fake, self.packing), ctx_g, need_dx=False)
+        dx_fake = D.backward(dfake, ctx_d, need_dw=False, upto=self.layer)
+        G.backward(self._shown_backward(dx_fake, moves[1]), ctx_g, need_dx=False)
         G.finish_gradients()
         norm2 = self.opt_g.guard(ops, loss, self.clock.array)
         if update:
