@@ -22,6 +22,7 @@ code, and checks of the standing suite that must then fail (they may not be the 
 - `naive`: a row of `tests/cases.py`, the oracle against plain loops
 - `wiring`: a test of `tests/test_wiring.py`, the GAN step
 - `second`: a test of `tests/test_second.py`, tangent passes and penalties
+- `regular`: a test of `tests/test_regular.py`, augmentation, consistency, feature matching
 - `spectral`: a test of `tests/test_spectral.py`, spectral normalisation
 - `layers`: a test of `tests/test_layers.py`, layers, nets, optimizers
 

@@ -16,6 +16,7 @@ import cases
 import numpy as np
 import pytest
 import test_layers
+import test_regular
 import test_second
 import test_spectral
 import test_wiring
@@ -128,6 +129,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
     "layers": _test(test_layers),
+    "regular": _test(test_regular),
     "second": _test(test_second),
     "spectral": _test(test_spectral),
     "wiring": _test(test_wiring),

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigan import config
 from minigan.losses import LOSSES
+from minigan.models.augment import AUGMENTATIONS, Augment
 from minigan.models.builders import make_nets
 from minigan.models.init import he
 from minigan.models.layers import (
@@ -192,11 +193,28 @@ def packed(x: Array, m: int) -> Array:
     return np.concatenate(np.split(x, m), axis=-1)
 
 
-def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> Callable[[Numbers], Problem]:
+def _augmented(names: Sequence[str], shape: Shape = (6, 5, 3)) -> Callable[[Numbers], Problem]:
+    """T and its gradient by x, for what was drawn once."""
+
+    def make(g: Numbers) -> Problem:
+        T = Augment(names, shape, 2.0)
+        drawn = T.draw(g, 6, np.float64)
+        return Problem(
+            lambda x: T.forward(ops, x, drawn),
+            lambda dy, x: [T.backward(ops, dy, drawn)],
+            {"x": g.standard_normal((6, *shape))},
+        )
+
+    return make
+
+
+def _loss(
+    loss: str, player: str, preset: str = "dcgan-mnist", train: Any = None, layer: str = "", **model: Any
+) -> Callable[[Numbers], Problem]:
     """What one player minimises, lambda ||theta||^2 included, as a function of all its parameters.
 
-    `model` are keys other than the preset's. The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss
-    is worked out from forward passes alone.
+    `train`, `layer`, and `model` are keys other than the preset's. The gradient is that of the step itself (GAN.d_step,
+    GAN.g_step); the loss is worked out from forward passes alone.
     """
 
     def make(g: Numbers) -> Problem:
@@ -204,7 +222,11 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
         smoothing = 0.1 if LOSSES[loss].smooths else 0.0
         regular = config.Optim(l2=rate)
         words = reduced(
-            preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
+            preset,
+            g=regular,
+            d=regular,
+            loss=config.Loss(loss, smoothing, layer),
+            train=config.Train(dtype="float64", **(train or {})),
         )
         words = dataclasses.replace(words, model=dataclasses.replace(words.model, **model))
         packing = words.model.packing
@@ -220,20 +242,26 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
         ops.copyto(gan.D.state, pair["d"].real.state)
         n = 2 * packing if packing > 1 else 4
         x_real, z = g.uniform(-1.0, 1.0, (n, *gan.shape)), g.standard_normal((n, words.model.z))
+        moves = gan.moves(0, n)
+        weight = words.train.consistency
 
         def forward(*values: Array) -> Array:
             dtype = values[0].dtype
             held = {name: values if name == player else list(fixed[name].values()) for name in pair}
             G, D = (pair[name].holding(dtype, held[name]) for name in "gd")
             x_fake, _ = G.forward(z.astype(dtype), "frozen")
-            x_r, x_f = packed(x_real.astype(dtype), packing), packed(x_fake, packing)
+            plain = x_real.astype(dtype), x_fake
+            changed = [packed(gan.augment.forward(ops, x, m), packing) for x, m in zip(plain, moves, strict=True)]
+            x_r, x_f = [packed(x, packing) for x in plain] if weight else changed
             if player == "g":
-                fake, _ = D.forward(x_f, "frozen")
-                against = [D.forward(x_r, "frozen", call=1)[0]] if gan.pairs else []
+                fake, _ = D.forward(x_f, "frozen", **gan.judged)
+                against = [D.forward(x_r, "frozen", call=1, **gan.judged)[0]] if gan.pairs else []
                 return G.add_penalty(gan.loss.generator(ops, fake, *against)[0])
-            real, _ = D.forward(x_r, "frozen", call=0)
-            fake, _ = D.forward(x_f, "frozen", call=1)
-            return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
+            ys = [D.forward(x, "frozen", call=i)[0] for i, x in enumerate((x_r, x_f))]
+            loss = gan.loss.critic(ops, *ys)[0]
+            for y, x, call in zip(ys, changed, (3, 4), strict=True) if weight else ():
+                loss = loss + weight * ((y - D.forward(x, "frozen", call=call)[0]) ** 2).mean()
+            return D.add_penalty(loss)
 
         def backward(dy: Array, *values: Array) -> list[Array]:
             for name, net in gan.nets.items():
@@ -241,15 +269,19 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
                 for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
                     ops.copyto(views[f"{name}.{key}"], value)
             if player == "g":
-                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None)
+                kept = ((), ()) if weight else moves
+                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None, moves=kept)
             else:
-                gan.d_step(x_real, z, update=False)
+                gan.d_step(x_real, z, update=False, moves=moves)
             views = gan.nets[player].layout.views(gan.nets[player].dp)
             return [dy * views[f"{player}.{key}"] for key in fixed[player]]
 
         return Problem(forward, backward, fixed[player])
 
     return make
+
+
+_MOVES = ("flip", "translation", "cutout")  # an item of reduced presets is grey
 
 
 def kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
@@ -268,6 +300,21 @@ ROWS: dict[str, Row] = {
         for mode in MODES
     },
     **{f"step.{loss}.{player}": kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+    **{f"augment.{name}": Row(_augmented([name])) for name in AUGMENTATIONS},
+    "augment.all": Row(_augmented(tuple(AUGMENTATIONS))),
+    **{
+        f"step.augmented.{loss}.{player}": kinked(_loss(loss, player, train={"augment": _MOVES}), 12)
+        for loss in ("non-saturating", "relativistic", "feature-matching")
+        for player in "dg"
+    },
+    "step.augmented.packed.g": kinked(_loss("hinge", "g", train={"augment": _MOVES}, packing=2), 12),
+    **{
+        f"step.consistency.{player}": kinked(
+            _loss("non-saturating", player, train={"augment": _MOVES, "consistency": 5.0}), 12
+        )
+        for player in "dg"
+    },
+    "step.feature-matching.convolution.g": kinked(_loss("feature-matching", "g", layer="d.0"), 12),
     **{
         f"step.packed{m}.{preset}.{player}": kinked(_loss("non-saturating", player, preset, packing=m), 12)
         for m in (2, 3)

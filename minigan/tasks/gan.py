@@ -10,17 +10,17 @@ With train.instance_noise all that D sees is blurred by noise that fades away (a
 the real batch, and hands in what is added to the generated one.
 
 With train.augment D never sees a batch as it is, but T of it (models/augment.py), drawn anew each time: after the
-noise, before the packing. What D's loss and penalty say they say at T(x), so R1 is about the gradient by T(x); what G's loss
-says goes back through T to G's images. With train.consistency D and G work on images as they are, and D pays for what T
-changes of its output (bCR, arXiv:2002.04724), which it sees in passes of their own, call 3 and 4.
+noise, before the packing. What D's loss and penalty say, they say at T(x), so R1 is about the gradient by T(x); what
+G's loss says goes back through T to G's images. With train.consistency D and G work on images as they are, and D pays
+for what T changes of its output (bCR, arXiv:2002.04724), which it sees in passes of their own, call 3 and 4.
 
 In both, "frozen" means: normalise with the batch's own statistics, but leave the running ones alone, since this net is
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
 With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
-against D's last real one, which then runs through D as well, as call 1; one on features reads both inside D, at
-`layer`, and does not run what comes after. A penalty on D's gradient by its input, if
+against D's last real one, which then runs through D as well, as call 1; one on features reads both inside D, after
+loss.layer, and does not run what follows. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
 With model.norm_d spectral D works with normalised weights (models/spectral.py), made anew in each step: its own
 brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
@@ -93,16 +93,16 @@ class GAN(Task):
         self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
-        self.layer = self._layer() if getattr(self.loss, "features", False) else ""  # where in D; "" is its output
+        self.judged: dict[str, Any] = self._judged() if getattr(self.loss, "features", False) else {}
         values = RANGES.get(config.data.range)
         self.augment = Augment(config.train.augment, self.shape, values and values[1] - values[0])
         self.consistency = config.train.consistency
 
-    def _layer(self) -> str:
-        """loss.layer, or what feeds D's last node."""
+    def _judged(self) -> dict[str, Any]:
+        """Where in D G's loss on features reads: upto = loss.layer, or what feeds D's last node."""
         name = self.config.loss.layer or f"d.{max(0, len(getattr(self.D.root, 'nodes', ())) - 2)}"
         self.D.upto(name)
-        return name
+        return {"upto": name}
 
     @property
     def batches_per_step(self) -> int:
@@ -123,13 +123,13 @@ class GAN(Task):
         x_real, noise = self._noisy(batches[min(sub, len(batches) - 1)], step, tick)
         if sub == len(batches):
             z = [] if self.made else [self.z("z/g", tick, len(x_real))]
-            real, fake = STILL if self.consistency else self._moves(tick, len(x_real))
+            real, fake = STILL if self.consistency else self.moves(tick, len(x_real))
             against = [x_real, *real] if self.pairs else []
             inputs, part = [*z, *noise, *fake, *against], partial(self._g_part, update, bool(noise))
             return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, self.made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.penalty_inputs(x_real)
-        real, fake = self._moves(tick, len(x_real))
+        real, fake = self.moves(tick, len(x_real))
         inputs = [x_real, self.z("z/d", tick, len(x_real)), *noise, *real, *fake, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
         record, self.made = self.play(key, partial(self._d_part, update, shared, bool(noise)), step, sub, inputs)
@@ -145,7 +145,7 @@ class GAN(Task):
         real, fake = size * rng.host(train.seed, "noise", tick).standard_normal((2, *x_real.shape))
         return np.asarray(x_real + real, self.dtype), [np.asarray(fake, self.dtype)]
 
-    def _moves(self, tick: int, n: int) -> Moves:
+    def moves(self, tick: int, n: int) -> Moves:
         """What train.augment draws for this sub-step's real and generated batch, on the host."""
         g = rng.host(self.config.train.seed, "augment", tick)
         return self.augment.draw(g, n, self.dtype), self.augment.draw(g, n, self.dtype)
@@ -158,11 +158,11 @@ class GAN(Task):
     def _d_part(
         self, update: bool, shared: bool, noisy: bool, left: None, x_real: Array, z: Array, *more: Array
     ) -> tuple[Record, Any]:
-        given, k = iter(more), self.augment.drawn
-        noise = next(given) if noisy else None
-        moves = list(islice(given, k)), list(islice(given, k))
+        noise, more = (more[0], more[1:]) if noisy else (None, more)
+        k = self.augment.drawn
+        moves = more[:k], more[k : 2 * k]
         made = self.G.forward(z) if shared else None
-        record = self.d_step(x_real, z, update, made, list(given), noise, moves)
+        record = self.d_step(x_real, z, update, made, more[2 * k :], noise, moves)
         self.count_bad()
         return record, made
 
@@ -252,13 +252,14 @@ class GAN(Task):
         G, D, ops = self.G, self.D, self.G.ops
         D.normalise_weights(iterate=False)
         x_fake, ctx_g = made or G.forward(z)
-        judge = partial(D.forward, mode="frozen", upto=self.layer)
-        fake, ctx_d = judge(self._shown(x_fake, moves[1], noise))
-        against = [judge(self._shown(x_real, moves[0]), call=1)[0]] if self.pairs else []
+        fake, ctx_d = D.forward(self._shown(x_fake, moves[1], noise), mode="frozen", **self.judged)
+        against = (
+            [D.forward(self._shown(x_real, moves[0]), mode="frozen", call=1, **self.judged)[0]] if self.pairs else []
+        )
         loss, dfake = self.loss.generator(ops, fake, *against)
         loss = G.add_penalty(loss)
         G.zero_grad()
-        dx_fake = D.backward(dfake, ctx_d, need_dw=False, upto=self.layer)
+        dx_fake = D.backward(dfake, ctx_d, need_dw=False, **self.judged)
         G.backward(self._shown_backward(dx_fake, moves[1]), ctx_g, need_dx=False)
         G.finish_gradients()
         norm2 = self.opt_g.guard(ops, loss, self.clock.array)

@@ -61,6 +61,8 @@ class Parts:
 def open_data(config: Config) -> Dataset:
     """The data set a configuration names, scaled to its range. Raises DataError."""
     c = config.data
+    if not c.name:
+        raise ConfigError(f"{config.preset} comes without data; give yours by --data NAME or PATH (see minigan data)")
     return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
 
 
