@@ -404,8 +404,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G's real pass drops like its fake one",
-            'mode="frozen", call=1, **self.judged)',
-            'mode="frozen", **self.judged)',
+            "self._judged(self._shown(x_real, moves[0]), labels, call=1)",
+            "self._judged(self._shown(x_real, moves[0]), labels)",
             ("gradcheck: step.relativistic.g", "wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step"),
         ),
         (
@@ -497,14 +497,14 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G's gradient goes into D",
-            "dx_fake = D.backward(dfake, ctx_d, need_dw=False, **self.judged)",
-            "dx_fake = D.backward(dfake, ctx_d, **self.judged)",
+            "return self.D.backward(dy, ctx, need_dw=False) if self.tap",
+            "return self.D.backward(dy, ctx) if self.tap",
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (
             "D's statistics move in the G step",
-            'fake, ctx_d = D.forward(self._shown(x_fake, moves[1], noise), mode="frozen", **self.judged)',
-            "fake, ctx_d = D.forward(self._shown(x_fake, moves[1], noise), **self.judged)",
+            'return self.D.forward(x, mode="frozen", call=call, labels=labels)',
+            "return self.D.forward(x, call=call, labels=labels)",
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (
@@ -539,8 +539,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the consistency's passes drop alike",
-            "pull(D, fake, moved[1], self.consistency, 4)",
-            "pull(D, fake, moved[1], self.consistency, 3)",
+            "pull(D, fake, moved[1], self.consistency, 4, labels)",
+            "pull(D, fake, moved[1], self.consistency, 3, labels)",
             ("gradcheck: step.consistency.d",),
         ),
         (

@@ -16,9 +16,7 @@ from minigan import config, rng
 from minigan.errors import ConfigError
 from minigan.losses import FeatureLoss, make_loss
 from minigan.models.augment import AUGMENTATIONS, Augment
-from minigan.models.layers import Linear
-from minigan.models.net import Net
-from minigan.models.trees import Chain, Residual
+from minigan.models.taps import forward_taps
 from minigan.tasks.gan import GAN
 
 MOVES = ("flip", "translation", "cutout")
@@ -224,10 +222,10 @@ def test_feature_matching_by_hand() -> None:
 
 
 def test_g_matches_features_of_the_layer_that_is_named() -> None:
-    for layer, end, convolutions in (("d.1", "d.1", ["d.0"]), ("", "d.5", ["d.0", "d.3"])):
+    for layer, end, convolutions in ((1, 1, ["d.0"]), (-1, 5, ["d.0", "d.3"])):
         gan = ready(GAN(words_of(layer), ops, SHAPE))
         features = [
-            gan.D.forward(x, "frozen", call=i, upto=end)[0]
+            forward_taps(gan.D, x, [end], "frozen", i)[0][0]
             for i, x in enumerate((gan.G.forward(z(), "frozen")[0], batch()))
         ]
         apart = (features[0].mean(axis=0) - features[1].mean(axis=0)).ravel()
@@ -246,35 +244,26 @@ def convolved(gan: GAN) -> list[str]:
     return ran
 
 
-def words_of(layer: str) -> config.Config:
+def words_of(layer: int) -> config.Config:
     return config.Config(
         model=MODEL, loss=config.Loss("feature-matching", layer=layer), train=config.Train(dtype="float64", seed=3)
     )
 
 
-def test_a_net_runs_as_far_as_a_node() -> None:
-    net = Net("t", Chain(Linear(4), Linear(3), Linear(2)), (5,))
-    net.bind(ops, 0, np.float64)
-    x, dy = np.random.default_rng(0).standard_normal((6, 5)), np.ones((6, 3))
-    w, b = (net.layout.views(net.p)[f"t.{i}.w"] for i in range(2))
-    y, ctx = net.forward(x, upto="t.1")
-    np.testing.assert_allclose(y, x @ w @ b, rtol=1e-12)
-    np.testing.assert_allclose(net.backward(dy, ctx, upto="t.1"), dy @ b.T @ w.T, rtol=1e-12)
-    gradients = net.layout.views(net.dp)
-    np.testing.assert_allclose(gradients["t.0.w"], x.T @ (dy @ b.T), rtol=1e-12)
-    assert not gradients["t.2.w"].any() and gradients["t.1.w"].any()
-    with pytest.raises(ConfigError, match=r"'t\.3' is no node of net t; known: t\.0, t\.1, t\.2"):
-        net.forward(x, upto="t.3")
-    whole = Net("r", Residual(Linear(5)), (5,))
-    with pytest.raises(ConfigError, match=r"asked of net r, whose root is a Residual; only a Chain is cut"):
-        whole.upto("r.0")
-
-
 def test_layers_that_cannot_be_matched_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"loss\.layer is for loss\.name feature-matching, not for hinge"):
-        config.load("digits", ["loss.layer=d.1"])
-    with pytest.raises(ConfigError, match=r"'g\.1' is no node of net d; known: d\.0, "):
-        GAN(words_of("g.1"), ops, SHAPE)
+        config.load("digits", ["loss.layer=1"])
+    with pytest.raises(ConfigError, match=r"feature-matching reads node 7 of D, but D is a chain of 7 nodes, from 0"):
+        GAN(words_of(7), ops, SHAPE)
+    for keys, words in (
+        (["loss.name=feature-matching", "model.condition=acgan"], "reads node -2 of D, but D is a Heads, no chain"),
+        (
+            ["model.condition=acgan", 'train.augment=["flip"]', "train.consistency=1"],
+            "but with model.condition acgan D has",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            GAN(config.load("digits", keys), ops, SHAPE, 10)
     assert isinstance(make_loss("feature-matching", 0.1), FeatureLoss)
 
 

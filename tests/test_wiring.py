@@ -133,8 +133,8 @@ def test_g_gradient_is_that_of_its_loss_through_d() -> None:
 
         def loss(gan: GAN = gan) -> float:
             x_fake, _ = gan.G.forward(z(), "frozen")
-            fake, _ = gan.D.forward(x_fake, "frozen", **gan.judged)
-            real = [gan.D.forward(batch(), "frozen", call=1, **gan.judged)[0]] if gan.pairs else []
+            fake, _ = gan._judged(x_fake, None)
+            real = [gan._judged(batch(), None, 1)[0]] if gan.pairs else []
             return float(gan.loss.generator(ops, fake, *real)[0]) + 0.01 * weights_squared(gan.G)
 
         _assert_slope(gan.G, loss)
@@ -223,7 +223,7 @@ def test_a_d_step_raises_d_real_minus_d_fake_and_a_g_step_raises_d_fake() -> Non
         further, fooled = verdicts()
         assert further > apart, f"{name}: D(x) - D(G(z)) went from {apart} to {further}"
         record = gan.g_step(z(), x_real=batch())
-        if gan.judged:  # G does not go by D's verdict, but by features
+        if gan.tap is not None:  # G does not go by D's verdict, but by features
             nearer = gan.g_step(z(), update=False, x_real=batch())
             assert float(nearer["loss_g"]) < float(record["loss_g"]), name
             continue

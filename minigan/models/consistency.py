@@ -12,13 +12,13 @@ from minigan.models.net import Net
 from minigan.models.shapes import Array
 
 
-def pull(D: Net, y: Array, moved: Array, weight: float, call: int) -> tuple[Array, Array]:
+def pull(D: Net, y: Array, moved: Array, weight: float, call: int, labels: Array | None = None) -> tuple[Array, Array]:
     """y = D(x) (N,1), moved = T(x) like x -> C (0-d), dy; adds to D's gradient what comes by D(T(x)).
 
     `call` numbers D's pass on T(x), which leaves running statistics alone: they are of images as they are.
     """
     ops = D.ops
-    seen, ctx = D.forward(moved, mode="frozen", call=call)
+    seen, ctx = D.forward(moved, mode="frozen", call=call, labels=labels)
     loss, dy = ops.mse_loss(y, seen)
     D.backward(ops.scale(dy, -weight), ctx, need_dx=False)
     return ops.scale(loss, weight), ops.scale(dy, weight)

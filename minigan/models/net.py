@@ -11,7 +11,7 @@ from minigan.models.layers import MODES, How
 from minigan.models.shapes import Array, Shape, expect
 from minigan.models.slabs import Layout, size_of
 from minigan.models.spectral import Spectral
-from minigan.models.trees import Chain, Dys, back, back_tangent, leaves, nodes
+from minigan.models.trees import Dys, back, back_tangent, leaves, nodes
 
 
 class Net:
@@ -39,7 +39,6 @@ class Net:
     ):
         self.name, self.root, self.in_shape, self.l2 = name, root, in_shape, l2
         self.out_shape = root.attach(name, in_shape)
-        self.parts: dict[str, Chain] = {}  # what `upto` has cut
         self.layers = list(leaves(root))
         twice = [layer.name for layer in self.layers if sum(layer is other for other in self.layers) > 1]
         if twice:
@@ -127,30 +126,17 @@ class Net:
         """Parameters and running statistics by name, as views."""
         return {**self.layout.views(self.p), **self.state_layout.views(self.state)}
 
-    def upto(self, name: str) -> Chain:
-        """The net's root as far as the node of that name, as "d.3". Raises ConfigError when the root has none."""
-        if name not in self.parts:
-            if not isinstance(self.root, Chain):
-                kind = type(self.root).__name__
-                raise ConfigError(f"{name!r} is asked of net {self.name}, whose root is a {kind}; only a Chain is cut")
-            self.parts[name] = self.root.upto(name)
-        return self.parts[name]
-
-    def forward(
-        self, x: Array, mode: str = "batch", call: int = 0, labels: Array | None = None, upto: str = ""
-    ) -> tuple[Any, Any]:
+    def forward(self, x: Array, mode: str = "batch", call: int = 0, labels: Array | None = None) -> tuple[Any, Any]:
         """x (N, *in_shape) -> y (N, *out_shape), ctx.
 
         `mode` is batchnorm's; `call` numbers the passes of one sub-step, so that dropout draws anew in each; `labels`
-        (N,) int32 are for the layers that are told them. With `upto`, the name of a node of the root, y is what that
-        node gives, and what comes after it is not run; then backward takes the same `upto`.
+        (N,) int32 are for the layers that are told them.
         """
         if mode not in MODES:
             raise ShapeError(f"mode {mode!r} is unknown; known: {', '.join(MODES)}")
         expect(f"the input of {self.name}", x, None, *self.in_shape)
         self.announce("forward")
-        root = self.upto(upto) if upto else self.root
-        return root.forward(x, How(mode, self.clock, call, labels))
+        return self.root.forward(x, How(mode, self.clock, call, labels))
 
     def prepare(self, n: int) -> None:
         """From now until `release`, forward passes of n samples read weights that are packed or transformed here, once.
@@ -165,16 +151,14 @@ class Net:
         for layer in self.layers:
             layer.release()
 
-    def backward(
-        self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True, trace: bool = False, upto: str = ""
-    ) -> Any:
+    def backward(self, dy: Any, ctx: Any, need_dx: bool = True, need_dw: bool = True, trace: bool = False) -> Any:
         """dy like y -> dx like x, or None when not needed; adds into `dp` when need_dw.
 
         With `trace` -> (dx, dys): by name, what every layer's backward pass was given, for backward_tangent.
         """
         self.announce("backward")
         dys: Dys | None = {} if trace else None
-        dx = back(self.upto(upto) if upto else self.root, dy, ctx, need_dx, need_dw, dys)
+        dx = back(self.root, dy, ctx, need_dx, need_dw, dys)
         return (dx, dys) if trace else dx
 
     def forward_tangent(self, tx: Array, ctx: Any) -> tuple[Any, Any]:

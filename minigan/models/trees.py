@@ -2,11 +2,11 @@
 differentiated like one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
-from minigan.errors import ConfigError, ShapeError
+from minigan.errors import ShapeError
 from minigan.models.layers import How, Layer
 from minigan.models.shapes import Array, Shape, expect
 
@@ -44,7 +44,7 @@ class Chain:
         self.nodes = nodes
 
     def attach(self, name: str, in_shape: Shape) -> Shape:
-        self.name, self.in_shape = name, in_shape
+        self.in_shape = in_shape
         for i, node in enumerate(self.nodes):
             in_shape = node.attach(f"{name}.{i}", in_shape)
         self.out_shape = in_shape
@@ -55,15 +55,6 @@ class Chain:
         """The first node that learns: where no dx is wanted, backward ends there. Net marks the frozen before."""
         learns = (i for i, node in enumerate(self.nodes) if any(a.params and not a.frozen for a in leaves(node)))
         return next(learns, len(self.nodes))
-
-    def upto(self, name: str) -> "Chain":
-        """The chain that ends with the node of that name, as "d.3": the same nodes, so the same weights."""
-        names = [f"{self.name}.{i}" for i in range(len(self.nodes))]
-        if name not in names:
-            raise ConfigError(f"{name!r} is no node of net {self.name}; known: {', '.join(names)}")
-        part = Chain(*self.nodes[: names.index(name) + 1])
-        part.name, part.in_shape, part.out_shape = self.name, self.in_shape, part.nodes[-1].out_shape
-        return part
 
     def forward(self, x: Array, how: How) -> tuple[Array, Any]:
         ctx = []
@@ -248,3 +239,14 @@ def nodes(root: Any) -> Iterator[Any]:
 def leaves(root: Any) -> Iterator[Layer]:
     """The layers of a tree, in the order of the forward pass."""
     return (node for node in nodes(root) if isinstance(node, Layer))
+
+
+def mapped(node: Any, change: Callable[[Layer], Layer]) -> Any:
+    """The tree, not attached yet, with change(layer) in place of every layer."""
+    if isinstance(node, Layer):
+        return change(node)
+    if isinstance(node, Chain):
+        node.nodes = tuple(mapped(child, change) for child in node.nodes)
+    for key in _CHILDREN[type(node)]:
+        setattr(node, key, mapped(getattr(node, key), change))
+    return node
