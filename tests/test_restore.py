@@ -95,7 +95,7 @@ def test_a_search_that_runs_away_says_so_and_the_next_one_works() -> None:
 
 def test_a_prior_wants_a_verdict_on_one_sample() -> None:
     for key, words in (
-        ("loss.name=relativistic", "a sample against a real one"),
+        ("loss.name=relativistic", "samples against real ones"),
         ("model.packing=2", "packs of samples"),
     ):
         more = ["train.batch_size=50"] if "packing" in key else []
@@ -103,6 +103,8 @@ def test_a_prior_wants_a_verdict_on_one_sample() -> None:
         with pytest.raises(ConfigError, match=words):
             Search(task, "g", Settings(prior=0.1))
         Search(task, "g", Settings())
+    with pytest.raises(ConfigError, match="samples against real ones"):
+        Search(gan("loss.name=feature-matching"), "g", Settings(prior=0.1))
     with pytest.raises(ShapeError, match="w has shape"):
         Search(gan(), "g", Settings()).run(drawn(gan(), 2), np.ones((1, 8, 8, 1)))
 

@@ -111,6 +111,20 @@ class Model:
         "0: it does not",
         0,
     )
+    condition: str = key(
+        "none",
+        "how G and D go by labels: embedding, joined to what both are given; projection, of D's features; acgan, D "
+        "says the class too; infogan, labels are codes that D finds in what G makes of them, and the data needs none",
+        choices=("none", "embedding", "projection", "acgan", "infogan"),
+    )
+    condition_g: str = key(
+        "embedding",
+        "how G is told the label: embedding, joined to z; batchnorm, each with a gamma and a beta by class",
+        choices=("embedding", "batchnorm"),
+    )
+    label_features: int = key(32, "numbers that a label becomes where it is joined to z, or to points", 1)
+    code_classes: int = key(10, "infogan: values of the code that is a class", 2, condition=("infogan",))
+    codes: int = key(2, "infogan: codes that are numbers, uniform in -1..1", 0, condition=("infogan",))
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -124,9 +138,15 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), "
+        "feature-matching, or your module:function",
+    )
+    label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
+    codes: float = key(
+        0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
+    layer: int = key(-1, "feature-matching: D's node, from 0, whose output G matches; -1 feeds the last node", -1)
 
 
 @dataclass(frozen=True)
@@ -191,6 +211,12 @@ class Train:
         0.0, "standard deviation of noise on all that D sees, real or not, in the data's units, at step 0", 0.0
     )
     noise_steps: int = key(0, "the step at which instance_noise has fallen to 0, in a straight line", 0)
+    augment: tuple[str, ...] = key(
+        (), "DiffAugment of all that D sees, real or not, in this order: translation, cutout, colour, flip", of=str
+    )
+    consistency: float = key(
+        0.0, "bCR: D sees images as they are, and pays this times (D(x) - D(T(x)))^2, T being train.augment", 0.0
+    )
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)
     log_every: int = key(100, "steps between lines of log.jsonl", 1)
     grid_every: int = key(1, "epochs between sample grids", 1)

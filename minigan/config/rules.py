@@ -8,15 +8,16 @@ from minigan.errors import ConfigError
 
 _NO_Z = (  # tasks that make pictures of pictures
     *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-    *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-    *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
+    *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+    *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
+    "model.minibatch_stddev",
 )
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
 UNREAD = {
     "classifier": (
         *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
         *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
-        *("train.instance_noise", "train.noise_steps", "train.ema"),
+        *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
     ),
     "cyclegan": _NO_Z,
     "superres": _NO_Z,
@@ -41,6 +42,7 @@ def resolve(config: Config) -> Config:
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
+    _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -98,6 +100,13 @@ def resolve(config: Config) -> Config:
             f"train.instance_noise = {config.train.instance_noise} and train.noise_steps = {config.train.noise_steps} "
             "go together: how strong the noise begins, and the step at which it ends; give both or none"
         )
+    if config.train.consistency and not config.train.augment:
+        raise ConfigError(
+            f"train.consistency = {config.train.consistency} needs images that are changed; give train.augment, as "
+            '["translation", "flip"]'
+        )
+    if config.loss.layer >= 0 and config.loss.name != "feature-matching" and ":" not in config.loss.name:
+        raise ConfigError(f"loss.layer is for loss.name feature-matching, not for {config.loss.name}; leave it out")
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):
@@ -115,3 +124,23 @@ def _check_cyclegan(config: Config) -> None:
         raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
     if config.model.output == "none":
         raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
+
+
+def _condition(config: Config) -> None:
+    """What goes with model.condition."""
+    model = config.model
+    for section in ("model", "loss"):
+        for f in dataclasses.fields(getattr(config, section)):
+            known = f.metadata.get("condition", (model.condition,))
+            if model.condition not in known and getattr(getattr(config, section), f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for model.condition {' or '.join(known)}, not for {model.condition}; "
+                    "leave it out"
+                )
+    if model.condition_g != "embedding" and model.condition == "none":
+        raise ConfigError(f"model.condition_g {model.condition_g} needs a model.condition; give one, as projection")
+    if model.condition != "none" and model.packing > 1:
+        raise ConfigError(
+            f"model.packing = {model.packing} joins samples of different labels, so model.condition {model.condition} "
+            "has no label to go by; leave one of them out"
+        )

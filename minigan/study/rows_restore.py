@@ -34,7 +34,7 @@ def _search(settings: Settings, preset: str = "dcgan-mnist") -> Callable[[Number
             ops.copyto(gan.nets[name].state, bound.real.state)
         n = 3
         z = g.standard_normal((n, words.model.z))
-        w = (g.random((n, *shape)) < 0.6).astype(float)
+        w = (g.random((n, *shape)) < 0.6) * g.uniform(0.5, 2.0, (n, *shape))  # w^2 is not w
         wx = w * g.uniform(-1.0, 1.0, w.shape)
 
         def forward(z: Array) -> Array:

@@ -2,10 +2,11 @@
 
     L(z) = mean_i loss(w_i G(z)_i, w_i x_i)  +  prior L_G(D(G(z)))  +  pull mean_k z_k^2
 
-w is 1 where x is known and 0 where it is not. The first term is the *context*; the second, G's own loss on D's verdict,
-keeps what G makes up between the known pixels realistic (Yeh et al. 2017, arXiv:1607.07539); the third keeps z where G
-was trained (Bora et al. 2017, arXiv:1703.03208). No weight learns: the gradient runs through D and through G into z,
-with running statistics, so that an image's z does not depend on which others are searched for beside it.
+w is 1 where x is known and 0 where it is not; other numbers make a pixel count more or less. The first term is the
+*context*; the second, G's own loss on D's verdict, keeps what G makes up between the known pixels realistic (Yeh et al.
+2017, arXiv:1607.07539); the third keeps z where G was trained (Bora et al. 2017, arXiv:1703.03208). No weight learns:
+the gradient runs through D and through G into z, with running statistics, so that an image's z does not depend on which
+others are searched for beside it.
 
 L has many valleys, so each image begins from several z, and the end of lowest context is kept (Bora et al., section 6).
 """
@@ -44,14 +45,20 @@ class Settings:
 class Search:
     """A trained GAN with settings; `weights` names the net that is searched, "ema" or "g".
 
-    Raises ConfigError when the prior asks for a verdict that this D does not give on one sample.
+    Raises ConfigError when G is told labels or codes, or the prior asks for a verdict that this D does not give on one
+    sample alone.
     """
 
     def __init__(self, task: GAN, weights: str, settings: Settings):
         self.task, self.ops, self.settings = task, task.ops, settings
         self.G, self.D = task.nets[weights], task.D
-        if settings.prior and (task.pairs or task.packing > 1):
-            judged = "a sample against a real one" if task.pairs else "packs of samples"
+        if task.config.model.condition != "none":
+            raise ConfigError(
+                f"this run's G is told more than z (model.condition {task.config.model.condition}), which the search "
+                "does not look for; give a run without"
+            )
+        if settings.prior and (task.pairs or task.tap is not None or task.packing > 1):
+            judged = "packs of samples" if task.packing > 1 else "samples against real ones"
             raise ConfigError(
                 f"a prior of {settings.prior:g} wants D's verdict on one sample, but this run's D judges {judged}; "
                 "give a prior of 0"
