@@ -10,7 +10,7 @@ _NO_Z = (  # tasks that make pictures of pictures
     *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
     *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
     *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
-    "model.minibatch_stddev",
+    *("model.minibatch_stddev", "train.augment", "train.consistency"),
 )
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
 UNREAD = {

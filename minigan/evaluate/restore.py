@@ -20,8 +20,8 @@ from minigan.training.run import Run, load
 Images = NDArray[Any]  # (N,H,W,C) in the range of the run's samples
 MEAN_ROWS = 10_000  # a data set's mean image is over this many rows at most
 
-INPAINT = Settings(context="l2", prior=0.0, pull=0.0)
-DENOISE = Settings(context="l2", prior=0.0, pull=0.0)
+INPAINT = Settings(steps=300, restarts=4, lr=0.05, pull=0.04)
+DENOISE = Settings(steps=200, restarts=4, lr=0.05, pull=0.03)
 
 
 class Restored(NamedTuple):

@@ -8,7 +8,7 @@ w is 1 where x is known and 0 where it is not; other numbers make a pixel count 
 the gradient runs through D and through G into z, with running statistics, so that an image's z does not depend on which
 others are searched for beside it.
 
-L has many valleys, so each image begins from several z, and the end of lowest context is kept (Bora et al., section 6).
+L has many valleys, so each image begins from several z, and the lowest end is kept (Bora et al., section 6).
 """
 
 from collections.abc import Callable
@@ -87,11 +87,12 @@ class Search:
         return draw_z(seed, "search", 0, (start + n) * r, model.z, model.noise)[start * r :]
 
     def _best(self, x: Array, w: Array, first: Array) -> tuple[Array, Array]:
-        """Of each image's restarts the z and y of lowest context."""
+        """Of each image's restarts the z and y of lowest L, the prior left out."""
         n, r = len(x), self.settings.restarts
         x, w = (np.repeat(a, r, axis=0).astype(self.task.dtype) for a in (np.where(w > 0, x, 0), w))
         z, y = self._searched(x, w, first.astype(self.task.dtype))
         off = CONTEXTS[self.settings.context][1](w * (y - x)).reshape(n, r, -1).mean(axis=2)
+        off += self.settings.pull * (z * z).reshape(n, r, -1).mean(axis=2)
         best = np.arange(n) * r + off.argmin(axis=1)
         return z[best], y[best]
 
