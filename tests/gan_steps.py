@@ -57,6 +57,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "model.condition=projection", "model.condition_g=batchnorm", "penalty.name=r1", "penalty.weight=0.1",
     ),
     "infogan, shared batch": ("model.condition=infogan", "train.share_fake=true", "model.label_features=3"),
+    "residual, groups": ("model.family=resnet", "model.norm_d=layer", "model.minibatch_stddev=3", "train.n_critic=1"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }  # fmt: skip
 

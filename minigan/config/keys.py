@@ -127,8 +127,8 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), feature-matching, "
-        "or your module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), "
+        "feature-matching, or your module:function",
     )
     label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
     codes: float = key(

@@ -15,7 +15,7 @@ UNREAD = {
     ),
     "cyclegan": (
         *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
         *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
         "model.minibatch_stddev",
     ),
