@@ -118,6 +118,7 @@ def test_resnet_s_blocks_are_the_papers() -> None:
     blocks = [node for node in g.root.nodes if isinstance(node, Residual)]
     kinds = [[type(a).__name__ for a in block.body.nodes] for block in blocks]
     assert kinds == [["BatchNorm", "Upsample2x", "Conv2d", "BatchNorm", "Conv2d"]] * 3
+    assert [type(node).__name__ for node in g.root.nodes[-2:]] == ["BatchNorm", "Conv2d"]
     assert d.root.nodes[-3].act == Act("relu")  # Activation, Reshape, Linear: what the last sum gives is bent once more
 
 
@@ -184,8 +185,8 @@ MEETS: dict[str, tuple[list[str], str]] = {
         "model.minibatch_stddev = 4; give a multiple of 4, as 48",
     ),
     "a packed batch": (
-        ["model.minibatch_stddev=8", "train.batch_size=60", "model.packing=3"],
-        "train.batch_size = 60 gives D 20 samples at once, .* = 8; give a multiple of 24, as 48",
+        ["model.minibatch_stddev=8", "train.batch_size=48", "model.packing=4"],
+        "train.batch_size = 48 gives D 12 samples at once, .* = 8; give a multiple of 32, as 32",
     ),
     "too small a batch": (["model.minibatch_stddev=8", "train.batch_size=6"], "give a multiple of 8, as 8"),
     "itself": (["model.minibatch_stddev=1"], "model.minibatch_stddev = 1 compares a sample with itself; give 2 or"),
