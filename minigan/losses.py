@@ -5,6 +5,11 @@ L_D = mean loss(D(x), real) + mean loss(D(G(z)), fake)          L_G = mean loss(
 or, on pairs of a real and a generated sample, what their difference gets:
 
 L_D = mean loss(D(x) - D(G(z)), critic)                         L_G = mean loss(D(G(z)) - D(x), generator)
+
+The *softplus* or *logistic* losses of other programs stand here too, since bce on logits is a softplus: -log sigmoid(x)
+is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x). So `non-saturating` is L_D = softplus(-D(x)) +
+softplus(D(G(z))), L_G = softplus(-D(G(z))), the logistic loss of StyleGAN (arXiv:1812.04948); `minimax` is its
+saturating form, L_G = -softplus(D(G(z))); and `relativistic` has softplus on the difference.
 """
 
 import importlib

@@ -71,6 +71,7 @@ def test_every_rule_has_a_bug() -> None:
     assert own - places == {"BatchNorm.backward", *(f"{name}.{which}" for name in ("Layer", "Net") for which in passes)}
     assert {"bent", "_normalised", "Penalty.add", "Penalty.due", "PENALTIES", "GAN.drawn"} <= places
     assert {"BatchNorm.forward", "GAN.d_step", "GAN.g_step", "Optimizer.guard", "Optimizer.step", "LOSSES"} <= places
+    assert {"CycleGAN.d_step", "CycleGAN.g_step", "CycleGAN._there_and_back", "CycleGAN._identity"} <= places
     factors = {SCHEDULES[name].__name__ for name in SCHEDULES}
     assert factors - places == {"constant"}
 

@@ -255,10 +255,10 @@ def test_a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_aga
     shared, apart = make(share_fake=True, n_critic=2), make(n_critic=2)
     batches, passes = [batch(1), batch(2)], []
     forward = shared.G.forward
-    shared.G.forward = lambda z, mode="batch": passes.append((z, mode)) or forward(z, mode)  # type: ignore[method-assign]
-    draws = apart._z
+    shared.G.forward = lambda z, mode="batch", **more: passes.append((z, mode)) or forward(z, mode, **more)  # type: ignore
+    draws = apart.z
     # the other GAN draws anew in G's step, but is given the z of its last D step
-    apart._z = lambda stream, tick, n: draws("z/d", tick - (stream == "z/g"), n)  # type: ignore[method-assign]
+    apart.z = lambda stream, tick, n: draws("z/d", tick - (stream == "z/g"), n)  # type: ignore[method-assign]
     records = [gan.step(batches, 4) for gan in (shared, apart)]
     assert [mode for _, mode in passes] == ["frozen", "batch"], "one pass of G per D step, none of its own for G's"
     assert records[0].keys() == records[1].keys()
@@ -425,7 +425,9 @@ def test_loss_values_and_slopes_by_hand() -> None:
 def test_a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step() -> None:
     gan, passes = make("relativistic", n_critic=2), []
     forward = gan.D.forward
-    gan.D.forward = lambda x, mode="batch", call=0: passes.append((x, mode, call)) or forward(x, mode, call)  # type: ignore[method-assign]
+    gan.D.forward = lambda x, mode="batch", call=0, **more: (
+        passes.append((x, mode, call)) or forward(x, mode, call, **more)
+    )  # type: ignore
     d = {name: a.copy() for name, a in gan.D.state_layout.views(gan.D.state).items()}
     batches = [batch(1), batch(2)]
     record = gan.step(batches, 0)
@@ -467,7 +469,7 @@ def test_instance_noise_blurs_all_that_d_sees_and_fades() -> None:
         for gan in (plain, noisy):
             seen: list[np.ndarray] = []
             forward = gan.D.forward
-            gan.D.forward = lambda x, mode="batch", call=0, seen=seen, f=forward: seen.append(x) or f(x, mode, call)  # type: ignore[method-assign]
+            gan.D.forward = lambda x, *how, seen=seen, f=forward, **more: seen.append(x) or f(x, *how, **more)  # type: ignore
             gan.opt_d.step = gan.opt_g.step = lambda *_: None  # type: ignore[method-assign]
             gan.step([batch(1), batch(2)], step)
             found.append(seen)

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan",)  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -26,6 +26,12 @@ class Data:
         "a built-in name (`minigan data`) or a path: IDX folder, image folder or zip, .npy, .npz",
         resumable=True,
     )
+    other: str = key(
+        "",
+        "domain B: a data set like name, or made of every second picture of A: inverted-slanted, outlined",
+        resumable=True,
+        task="cyclegan",
+    )
     size: int = key(0, "resize and centre-crop images to this many pixels; 0 keeps them as they are", 0)
     channels: int = key(0, "1 grey, 3 RGB; 0 keeps them as they are", choices=(0, 1, 3))
     range: str = key(
@@ -37,7 +43,21 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan", choices=TASKS)
+    name: str = key(
+        "gan",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        choices=TASKS,
+    )
+    translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
+    width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
+    depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")
+    blocks: int = key(3, "the translators' residual blocks", 0, task="cyclegan")
+    cycle: float = key(
+        10.0, "weight of the L1 distance between a picture and its way there and back", 0.0, task="cyclegan"
+    )
+    identity: float = key(
+        5.0, "weight of the L1 distance that G moves what is in its range already; 0: none", 0.0, task="cyclegan"
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,20 @@ class Model:
         "0: it does not",
         0,
     )
+    condition: str = key(
+        "none",
+        "how G and D go by labels: embedding, joined to what both are given; projection, of D's features; acgan, D "
+        "says the class too; infogan, labels are codes that D finds in what G makes of them, and the data needs none",
+        choices=("none", "embedding", "projection", "acgan", "infogan"),
+    )
+    condition_g: str = key(
+        "embedding",
+        "how G is told the label: embedding, joined to z; batchnorm, each with a gamma and a beta by class",
+        choices=("embedding", "batchnorm"),
+    )
+    label_features: int = key(32, "numbers that a label becomes where it is joined to z, or to points", 1)
+    code_classes: int = key(10, "infogan: values of the code that is a class", 2, condition=("infogan",))
+    codes: int = key(2, "infogan: codes that are numbers, uniform in -1..1", 0, condition=("infogan",))
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -93,7 +127,12 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), or your "
+        "module:function",
+    )
+    label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
+    codes: float = key(
+        0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
 

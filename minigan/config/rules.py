@@ -1,19 +1,44 @@
 """What a configuration's keys mean together: "auto" resolved, contradictions refused."""
 
 import dataclasses
+from typing import Any
 
 from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
+# task.name: the sections and keys that its step does not read, so that setting one is a mistake
+UNREAD = {
+    "classifier": (
+        *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
+        *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
+        *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
+    ),
+    "cyclegan": (
+        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
+        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
+        "model.minibatch_stddev",
+    ),
+}
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
 
 def resolve(config: Config) -> Config:
     """Replaces "auto" by what it means, and refuses what does not go together."""
-    for f in dataclasses.fields(config.task):
-        owner = f.metadata.get("task", config.task.name)
-        if owner != config.task.name and getattr(config.task, f.name) != f.default:
-            raise ConfigError(f"task.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out")
+    for section in ("task", "data"):
+        values = getattr(config, section)
+        for f in dataclasses.fields(values):
+            owner = f.metadata.get("task", config.task.name)
+            if owner != config.task.name and getattr(values, f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                )
+    for key in UNREAD.get(config.task.name, ()):
+        if _value(config, key) != _value(Config(), key):
+            raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
+    if config.task.name == "cyclegan":
+        _check_cyclegan(config)
+    _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -76,3 +101,35 @@ def resolve(config: Config) -> Config:
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):
         raise ConfigError(f"train.dtype float64 runs on the numpy backend alone, not on {config.train.backend}")
     return config
+
+
+def _value(config: Config, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name) if name else getattr(config, section)
+
+
+def _check_cyclegan(config: Config) -> None:
+    if not config.data.other:
+        raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
+    if config.model.output == "none":
+        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
+
+
+def _condition(config: Config) -> None:
+    """What goes with model.condition."""
+    model = config.model
+    for section in ("model", "loss"):
+        for f in dataclasses.fields(getattr(config, section)):
+            known = f.metadata.get("condition", (model.condition,))
+            if model.condition not in known and getattr(getattr(config, section), f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for model.condition {' or '.join(known)}, not for {model.condition}; "
+                    "leave it out"
+                )
+    if model.condition_g != "embedding" and model.condition == "none":
+        raise ConfigError(f"model.condition_g {model.condition_g} needs a model.condition; give one, as projection")
+    if model.condition != "none" and model.packing > 1:
+        raise ConfigError(
+            f"model.packing = {model.packing} joins samples of different labels, so model.condition {model.condition} "
+            "has no label to go by; leave one of them out"
+        )

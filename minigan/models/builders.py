@@ -6,6 +6,7 @@ from typing import Any
 
 from minigan.config import Model
 from minigan.errors import ConfigError, ShapeError, nearest
+from minigan.models.conditions import conditioned, latent_size
 from minigan.models.init import make_init
 from minigan.models.layers import BatchNorm, Conv2d, ConvTranspose2d, Linear, Reshape
 from minigan.models.net import Net
@@ -93,10 +94,16 @@ Names = Sequence[str]
 
 
 def make_nets(
-    model: Model, shape: Shape, l2_g: float, l2_d: float, family: Any = None, freeze: tuple[Names, Names] = ((), ())
+    model: Model,
+    shape: Shape,
+    l2_g: float,
+    l2_d: float,
+    family: Any = None,
+    freeze: tuple[Names, Names] = ((), ()),
+    labels: int = 0,
 ) -> tuple[Net, Net]:
     """G and D, unbound; `family` is a user's own builder (model, item shape) -> roots of G and D; `freeze` names the
-    frozen layers of both.
+    frozen layers of both; `labels` is how many labels a condition tells of (conditions.py).
 
     D's root is given what model.packing makes of items. Raises ConfigError on an unknown family or frozen layer,
     ShapeError when G does not make items of `shape` or D does not give one number.
@@ -108,8 +115,11 @@ def make_nets(
     if not isinstance(roots, tuple) or len(roots) != 2:
         raise ConfigError(f"model.family {model.family!r} made {type(roots).__name__}, expected the roots (G, D)")
     root_g, root_d = roots
-    g = Net("g", root_g, (model.z,), l2_g, freeze[0])
+    if labels:
+        root_g, root_d = conditioned(model, root_g, root_d, shape, labels)
+    g = Net("g", root_g, (latent_size(model),), l2_g, freeze[0])
     d = Net("d", root_d, packed_shape(shape, model.packing), l2_d, freeze[1], model.norm_d == "spectral")
-    if g.out_shape != tuple(shape) or d.out_shape != (1,):
-        raise ShapeError(f"G makes {g.out_shape} and D gives {d.out_shape}, expected {tuple(shape)} and (1,)")
+    verdict = d.out_shape[0] if isinstance(d.out_shape[0], tuple) else d.out_shape  # the first of two heads
+    if g.out_shape != tuple(shape) or verdict != (1,):
+        raise ShapeError(f"G makes {g.out_shape} and D gives {verdict}, expected {tuple(shape)} and (1,)")
     return g, d

@@ -95,15 +95,24 @@ SETTLED = 300  # power iterations after which one more, as in a D step, moves u 
 Tree = Callable[[], Any]
 
 
-def _tree(
-    root: Tree, in_shape: Shape, mode: str = "frozen", batch: int = 4, labels: int = 0, spectral: bool = False
+def tree(
+    root: Tree,
+    in_shape: Shape,
+    mode: str = "frozen",
+    batch: int = 4,
+    labels: int = 0,
+    spectral: bool = False,
+    told: int = 0,
 ) -> Callable[[Numbers], Problem]:
-    """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it."""
+    """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it; with
+    `told`, the layers are told such integers beside x.
+    """
 
     def make(g: Numbers) -> Problem:
         bound = Bound(lambda: Net("t", root(), in_shape, spectral=spectral), clock())
         drawn = g.integers(0, labels, (batch, *in_shape)).astype(np.int32) if labels else None
         first = {} if labels else {"x": apart(g, batch, *in_shape)}
+        beside = g.integers(0, told, batch).astype(np.int32) if told else None
         fixed = values_of(bound.real, g)
         bound.iterate(list(fixed.values()), 1)
 
@@ -113,11 +122,11 @@ def _tree(
 
         def forward(*inputs: Array) -> Any:
             net, x = split(inputs)
-            return net.forward(x, mode)[0]
+            return net.forward(x, mode, labels=beside)[0]
 
         def backward(dy: Any, *inputs: Array) -> list[Array | None]:
             net, x = split(inputs)
-            _, ctx = net.forward(x, mode)
+            _, ctx = net.forward(x, mode, labels=beside)
             net.zero_grad()
             net.dp[...] = BASE
             dx = net.backward(dy, ctx)
@@ -199,7 +208,7 @@ def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
     """G (0) or D (1) of NARROW."""
     shape = SHAPES[preset]
     nets = make_nets(reduced(preset).model, shape, 0.0, 0.0)
-    return _tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
+    return tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
 
 
 def packed(x: Array, m: int) -> Array:
@@ -277,10 +286,10 @@ def kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
 
 
 ROWS: dict[str, Row] = {
-    **{name: kinked(_tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
-    **{name: kinked(_tree(root, shape, spectral=True), 16) for name, (root, shape) in SPECTRAL.items()},
-    "Embedding": Row(_tree(lambda: Embedding(3, 4), (), labels=3), points=12),
-    **{f"BatchNorm.{mode}": Row(_tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
+    **{name: kinked(tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
+    **{name: kinked(tree(root, shape, spectral=True), 16) for name, (root, shape) in SPECTRAL.items()},
+    "Embedding": Row(tree(lambda: Embedding(3, 4), (), labels=3), points=12),
+    **{f"BatchNorm.{mode}": Row(tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
     **{
         f"net.{preset}.{name}.{mode}": kinked(_net(preset, i, mode), points_of(preset))
         for preset in SHAPES
@@ -294,7 +303,7 @@ ROWS: dict[str, Row] = {
         for preset in PRESETS
         for player in "dg"
     },
-    **{f"net.translator.{name}": kinked(_tree(*row), 4) for name, row in TRANSLATORS.items()},
+    **{f"net.translator.{name}": kinked(tree(*row), 4) for name, row in TRANSLATORS.items()},
     **{
         f"step.stddev.{preset}.{player}": kinked(_loss("hinge", player, preset, minibatch_stddev=2), 12)
         for preset in PRESETS
