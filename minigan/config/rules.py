@@ -12,12 +12,13 @@ UNREAD = {
         *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
         *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
         *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
+        "model.width",
     ),
     "cyclegan": (
         *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
         *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
         *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
-        "model.minibatch_stddev",
+        *("model.minibatch_stddev", "model.width"),
     ),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
