@@ -45,6 +45,7 @@ out_console = _Console()
 INTERRUPTED = 130
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)]
+Class = Annotated[str | None, typer.Option("--class", metavar="NAME|N", help="Of this class, by name or number.")]
 
 
 def main() -> NoReturn:
@@ -176,6 +177,7 @@ def sample(
     run: RunPath,
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1, max=10**7)] = 64,
     seed: Seed = 0,
+    label: Class = None,
     out: Annotated[
         Path, typer.Option(help="grid.png; samples.npy (uint8 images, float32 points); a folder of PNGs.")
     ] = Path("grid.png"),
@@ -185,7 +187,7 @@ def sample(
     from minigan.training import run as runs
 
     opened = runs.load(run)
-    export_.samples(opened, n, seed, out)
+    export_.samples(opened, n, seed, out, label)
     _say(f"{out}: {n} samples of step {opened.step}, drawn from {export_.WEIGHTS[opened.weights]}")
 
 
@@ -194,25 +196,49 @@ def interpolate(
     run: RunPath,
     out: Annotated[Path, typer.Option(help="walk.gif or walk.png.")] = Path("walk.gif"),
     seed: Seed = 0,
+    label: Class = None,
+    code: Annotated[int | None, typer.Option(metavar="K", help="infogan: along code K, every class.", min=0)] = None,
 ) -> None:
-    """Walk through the space of z: a looping GIF, or a PNG with a row per leg."""
+    """Walk through the space of z, or along a code: a looping GIF, or a PNG with a row per leg or class."""
     from minigan.training import export as export_
     from minigan.training import run as runs
 
-    export_.walk(runs.load(run), seed, out)
-    _say(f"{out}: a walk through 8 points of z")
+    export_.walk(runs.load(run), seed, out, label, code)
+    _say(f"{out}: a walk {'through 8 points of z' if code is None else f'along code {code}'}")
+
+
+@app.command()
+def translate(
+    run: RunPath,
+    direction: Annotated[str, typer.Option(metavar="a-b|b-a", help="From domain A to B, or back.")] = "a-b",
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="Other pictures than the run's own.")] = "",
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many, from the first on.", min=1)] = 16,
+    out: Annotated[
+        Path, typer.Option(help="grid.png, with the way back; translated.npy (uint8); a folder of PNGs.")
+    ] = Path("grid.png"),
+) -> None:
+    """Translate pictures by a cyclegan run: a PNG grid, an .npy array, or a folder of PNG files."""
+    from minigan.training import run as runs
+    from minigan.training import translating
+
+    opened = runs.load(run)
+    done = translating.translations(opened, direction, data, n, out)
+    _say(f"{out}: {done} pictures, translated {direction} by step {opened.step}")
 
 
 @app.command()
 def export(
     run: RunPath,
     out: Annotated[Path, typer.Argument(metavar="FILE", help="generator.onnx, or weights.safetensors.")],
+    net: Annotated[
+        str, typer.Option(metavar="NAME", help="The net, as g_ab of a cyclegan; the generator if left out.")
+    ] = "",
 ) -> None:
     """Write a run for other programs: its generator as ONNX, or its weights in PyTorch's layouts."""
     from minigan.training import export as export_
     from minigan.training import run as runs
 
-    _say(f"{out}: {export_.run_itself(runs.load(run), out)}")
+    _say(f"{out}: {export_.run_itself(runs.load(run), out, net)}")
 
 
 @app.command()

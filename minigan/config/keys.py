@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan",)  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -26,6 +26,12 @@ class Data:
         "a built-in name (`minigan data`) or a path: IDX folder, image folder or zip, .npy, .npz",
         resumable=True,
     )
+    other: str = key(
+        "",
+        "domain B: a data set like name, or made of every second picture of A: inverted-slanted, outlined",
+        resumable=True,
+        task="cyclegan",
+    )
     size: int = key(0, "resize and centre-crop images to this many pixels; 0 keeps them as they are", 0)
     channels: int = key(0, "1 grey, 3 RGB; 0 keeps them as they are", choices=(0, 1, 3))
     range: str = key(
@@ -37,19 +43,45 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan", choices=TASKS)
+    name: str = key(
+        "gan",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        choices=TASKS,
+    )
+    translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
+    width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
+    depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")
+    blocks: int = key(3, "the translators' residual blocks", 0, task="cyclegan")
+    cycle: float = key(
+        10.0, "weight of the L1 distance between a picture and its way there and back", 0.0, task="cyclegan"
+    )
+    identity: float = key(
+        5.0, "weight of the L1 distance that G moves what is in its range already; 0: none", 0.0, task="cyclegan"
+    )
 
 
 @dataclass(frozen=True)
 class Model:
     """Both networks."""
 
-    family: str = key("mlp", "mlp, dcgan, or module:function of your own, called with (model, item shape)")
+    family: str = key("mlp", "mlp, dcgan, resnet, or module:function of your own, called with (model, item shape)")
     z: int = key(100, "numbers in z", 1)
     noise: str = key("normal", "distribution of z", choices=("normal", "uniform", "truncated"))
-    widths_g: tuple[int, ...] = key((256,), "G's hidden widths (mlp) or channels, widest first (dcgan)", 1)
+    width: int = key(
+        0,
+        "dcgan, resnet: channels where pictures are largest; widths and strides then follow from their size, 8 to 128 "
+        "or any other that is even; 0: as the lists say",
+        0,
+    )
+    widths_g: tuple[int, ...] = key(
+        (256,), "G's hidden widths (mlp) or channels, widest first (dcgan; resnet: each doubles the image)", 1
+    )
     strides_g: tuple[int, ...] = key((1, 2, 2), "dcgan: stride of each of G's transposed convolutions", 1)
-    widths_d: tuple[int, ...] = key((256,), "D's hidden widths (mlp) or channels (dcgan; each halves the image)", 1)
+    widths_d: tuple[int, ...] = key(
+        (256,),
+        "D's hidden widths (mlp) or channels (dcgan: each halves the image; resnet: down to 7 pixels or less)",
+        1,
+    )
     kernel: int = key(5, "dcgan: kernel height and width", 1)
     act_g: str = key("relu", "activation inside G", choices=("relu", "leaky_relu", "tanh"))
     act_d: str = key("relu", "activation inside D", choices=("relu", "leaky_relu", "tanh"))
@@ -62,6 +94,26 @@ class Model:
         choices=("none", "batch", "layer", "instance", "spectral"),
     )
     packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
+    minibatch_stddev: int = key(
+        0,
+        "before its last layer D also sees how much the samples of a group of this many differ (arXiv:1710.10196); "
+        "0: it does not",
+        0,
+    )
+    condition: str = key(
+        "none",
+        "how G and D go by labels: embedding, joined to what both are given; projection, of D's features; acgan, D "
+        "says the class too; infogan, labels are codes that D finds in what G makes of them, and the data needs none",
+        choices=("none", "embedding", "projection", "acgan", "infogan"),
+    )
+    condition_g: str = key(
+        "embedding",
+        "how G is told the label: embedding, joined to z; batchnorm, each with a gamma and a beta by class",
+        choices=("embedding", "batchnorm"),
+    )
+    label_features: int = key(32, "numbers that a label becomes where it is joined to z, or to points", 1)
+    code_classes: int = key(10, "infogan: values of the code that is a class", 2, condition=("infogan",))
+    codes: int = key(2, "infogan: codes that are numbers, uniform in -1..1", 0, condition=("infogan",))
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -75,10 +127,15 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), or your "
-        "module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), "
+        "feature-matching, or your module:function",
+    )
+    label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
+    codes: float = key(
+        0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
+    layer: int = key(-1, "feature-matching: D's node, from 0, whose output G matches; -1 feeds the last node", -1)
 
 
 @dataclass(frozen=True)
@@ -143,6 +200,12 @@ class Train:
         0.0, "standard deviation of noise on all that D sees, real or not, in the data's units, at step 0", 0.0
     )
     noise_steps: int = key(0, "the step at which instance_noise has fallen to 0, in a straight line", 0)
+    augment: tuple[str, ...] = key(
+        (), "DiffAugment of all that D sees, real or not, in this order: translation, cutout, colour, flip", of=str
+    )
+    consistency: float = key(
+        0.0, "bCR: D sees images as they are, and pays this times (D(x) - D(T(x)))^2, T being train.augment", 0.0
+    )
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)
     log_every: int = key(100, "steps between lines of log.jsonl", 1)
     grid_every: int = key(1, "epochs between sample grids", 1)

@@ -19,16 +19,17 @@ AHEAD = 2
 class Batches:
     """Shuffled batches of a data set; the last partial one of an epoch is dropped.
 
-    Positions count batches from the start of training. Raises DataError when there are fewer rows than one batch.
+    Positions count batches from the start of training; `shuffle` names the random numbers that make the order. Raises
+    DataError when there are fewer rows than one batch.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int, shuffle: str = "shuffle") -> None:
         if not 1 <= batch_size <= len(dataset):
             raise DataError(
                 f"{dataset.name}: batch size {batch_size} does not fit {len(dataset)} rows; "
                 f"give a batch size of 1 to {len(dataset)}"
             )
-        self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.dataset, self.batch_size, self.seed, self.shuffle = dataset, batch_size, seed, shuffle
         self.per_epoch = len(dataset) // batch_size
         self._order: tuple[int, NDArray[np.intp]] = (-1, np.empty(0, np.intp))
 
@@ -39,7 +40,7 @@ class Batches:
         epoch, k = divmod(position, self.per_epoch)
         known, order = self._order
         if known != epoch:
-            order = rng.host(self.seed, "shuffle", epoch).permutation(len(self.dataset))
+            order = rng.host(self.seed, self.shuffle, epoch).permutation(len(self.dataset))
             self._order = epoch, order
         return order[k * self.batch_size : (k + 1) * self.batch_size]
 

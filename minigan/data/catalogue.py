@@ -21,11 +21,15 @@ FASHION_CLASSES = (
 )
 
 
-def load_idx(name: str, path: Path, wanted: Wanted, classes: tuple[str, ...] | None = None) -> Dataset:
-    """A folder with train-images-idx3-ubyte and perhaps train-labels-idx1-ubyte, .gz or not. Raises DataError."""
-    image_file, label_file = idx.find(path, idx.IMAGES), idx.find(path, idx.LABELS)
+def load_idx(
+    name: str, path: Path, wanted: Wanted, classes: tuple[str, ...] | None = None, files: tuple[str, str] = idx.TRAIN
+) -> Dataset:
+    """A folder with train-images-idx3-ubyte and perhaps train-labels-idx1-ubyte, .gz or not, or with the other two
+    `files`. Raises DataError.
+    """
+    image_file, label_file = (idx.find(path, stem) for stem in files)
     if image_file is None:
-        raise DataError(f"{shown(path)}: holds no {idx.IMAGES} or {idx.IMAGES}.gz; put the training images there")
+        raise DataError(f"{shown(path)}: holds no {files[0]} or {files[0]}.gz; put the images there")
     labels = None if label_file is None else idx.read(label_file)
     return from_arrays(name, shown(image_file), idx.read(image_file), labels, wanted, classes)
 

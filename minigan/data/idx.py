@@ -25,7 +25,8 @@ DEFLATE_RATIO = 1032  # no deflate stream expands further
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-FILES = (IMAGES, LABELS, TEST_IMAGES, TEST_LABELS)
+TRAIN, TEST = (IMAGES, LABELS), (TEST_IMAGES, TEST_LABELS)
+FILES = (*TRAIN, *TEST)
 
 
 def find(folder: Path, stem: str) -> Path | None:

@@ -5,9 +5,11 @@ from typing import Any
 from minigan.config import Config
 from minigan.models.shapes import Shape
 from minigan.tasks.base import Task
+from minigan.tasks.classifier import Classifier
+from minigan.tasks.cyclegan import CycleGAN
 from minigan.tasks.gan import GAN
 
-TASKS: dict[str, type[Task]] = {"gan": GAN}
+TASKS: dict[str, type[Task]] = {"gan": GAN, "classifier": Classifier, "cyclegan": CycleGAN}
 
 
 def make_task(config: Config, ops: Any, shape: Shape, classes: int) -> Task:

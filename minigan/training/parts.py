@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from minigan.data import Batches, Dataset
 from minigan.data import load as load_data
 from minigan.data.batches import Batch
 from minigan.data.catalogue import BUILTIN
+from minigan.data.domains import TRANSFORMS, Domains, Unpaired, open_domains
+from minigan.data.heldout import split
 from minigan.errors import ConfigError
-from minigan.tasks import Task, make_task
+from minigan.tasks import TASKS, Task, make_task
 from minigan.training.plans import check_forced, open_backend
 
 POINTS = 1000  # samples drawn where a sample is a point
@@ -59,9 +62,12 @@ class Parts:
 
 
 def open_data(config: Config) -> Dataset:
-    """The data set a configuration names, scaled to its range. Raises DataError."""
+    """The data set a configuration names, or its two domains, scaled to its range. Raises DataError."""
     c = config.data
-    return load_data(c.name, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
+    if not c.name:
+        raise ConfigError(f"{config.preset} comes without data; give yours by --data NAME or PATH (see minigan data)")
+    load = partial(load_data, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
+    return open_domains(load, c.name, c.other) if c.other else load(c.name)
 
 
 def prepare(config: Config, resume: bool = False) -> Parts:
@@ -75,16 +81,29 @@ def prepare(config: Config, resume: bool = False) -> Parts:
             f"{config.model.output!r} gives {config.data.range} alone; add --set model.output=none"
         )
     # resolved: a resume takes the same backend, and finds the same file from any folder
-    name = config.data.name if config.data.name in BUILTIN else os.path.abspath(config.data.name)
+    name, other = _found(config.data.name), _found(config.data.other)
     source = config.train.init_from
     config = dataclasses.replace(
         config,
         train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
-        data=dataclasses.replace(config.data, name=name),
+        data=dataclasses.replace(config.data, name=name, other=other),
     )
-    batches = Batches(dataset, config.train.batch_size, config.train.seed)
+    kind, held = TASKS[config.task.name], None
+    if kind.judged and dataset.labels is None:
+        raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
+    if kind.judged:
+        dataset, held = split(dataset, config.data.size or None, config.data.channels or None)
+    size, seed = config.train.batch_size, config.train.seed
+    batches = Unpaired(dataset, size, seed) if isinstance(dataset, Domains) else Batches(dataset, size, seed)
     task = make_task(config, ops, dataset.shape, len(dataset.classes))
     if task.labelled and dataset.labels is None:
-        raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
+        raise ConfigError(
+            f"model.condition {config.model.condition} goes by labels, but {dataset.name} has none; give other data"
+        )
+    task.held = held
     check_forced(ops, task.nets.values())
     return Parts(config, ops, note, dataset, batches, task)
+
+
+def _found(name: str) -> str:
+    return name if not name or name in BUILTIN or name in TRANSFORMS else os.path.abspath(name)

@@ -190,7 +190,7 @@ class Trainer:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
-            "classes": len(self.parts.dataset.classes),
+            "classes": list(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
@@ -209,7 +209,8 @@ class Trainer:
         real = self.parts.real_rows(POINTS if points else n)
         x = self.task.picture(stream, POINTS if points else n, real)
         if x is not None:
-            pictures.save(pictures.samples(x, self.parts.picture_range, real if points else None), path)
+            picture = pictures.samples(x, self.parts.picture_range, real if points else None, self.task.columns)
+            pictures.save(picture, path)
 
     def _plot(self) -> None:
         if self.log.lines:
@@ -233,7 +234,9 @@ class Trainer:
         raise NotFinite(f"stopped at step {step + 1}: {where}; weights were not touched by it; {self._advice()}")
 
     def _advice(self) -> str:
-        return f"{self._kept()}; lower g.lr and d.lr or give g.clip_norm and d.clip_norm"
+        names = sorted(self.task.optimizers, reverse=True)
+        rates, clips = (" and ".join(f"{name}.{key}" for name in names) for key in ("lr", "clip_norm"))
+        return f"{self._kept()}; lower {rates} or give {clips}"
 
     def _kept(self) -> str:
         newest = checkpoint.newest(self.out / checkpoint.FOLDER)
