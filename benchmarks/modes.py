@@ -33,7 +33,7 @@ PICTURES = command.RESULTS.parents[1] / "docs"
 STEPS = 12_000
 COMMON = (
     "model.family=mlp", "model.z=2", "model.widths_g=[64, 64, 64]", "model.widths_d=[64, 64, 64]", "model.act_g=relu",
-    "model.act_d=relu", "model.output=none", "model.init=normal", "model.init_std=0.02", "loss.name=non-saturating",
+    "model.act_d=relu", "model.output=none", "model.init=glorot_uniform", "loss.name=non-saturating",
     "g.lr=1e-3", "g.beta1=0.5", "g.beta2=0.999", "g.schedule=linear", f"g.horizon={STEPS}",
     "d.lr=1e-3", "d.beta1=0.5", "d.beta2=0.999", "d.schedule=linear", f"d.horizon={STEPS}",
     "train.batch_size=128", f"train.steps={STEPS}", f"train.checkpoint_every={STEPS}", f"train.grid_every={STEPS}",
