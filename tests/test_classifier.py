@@ -271,3 +271,10 @@ def test_nothing_is_drawn_from_a_classifier(whole: Path, tmp_path: Path) -> None
         export.run_itself(opened, tmp_path / "g.onnx")
     assert export.run_itself(opened, tmp_path / "w.safetensors") == "14 arrays of step 100 in PyTorch's layouts"
     assert list(tmp_path.iterdir()) == [tmp_path / "w.safetensors"]
+
+
+def test_tune_finds_its_convolutions_those_of_its_verdicts_too() -> None:
+    from minigan.study import tune
+
+    _, calls = tune.prepared(small())
+    assert [(call.key[0], call.key[1][0]) for call in calls] == [("conv2d", 50), ("conv2d_wgrad", 50), ("conv2d", 64)]
