@@ -22,8 +22,8 @@ SMALL = (
     "model.widths_d=[2, 3]",
     "model.kernel=3",
     "train.batch_size=4",
-    "train.steps=12",
-    "train.log_every=3",
+    "train.steps=6",
+    "train.log_every=2",
     "g.l2=0.001",
     "d.l2=0.001",
 )

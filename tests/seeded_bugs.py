@@ -27,6 +27,7 @@ code, and checks of the standing suite that must then fail (they may not be the 
 - `wiring`: a test of `tests/test_wiring.py`, the GAN step
 - `cyclegan`: a test of `tests/test_cyclegan.py`, the CycleGAN step
 - `second`: a test of `tests/test_second.py`, tangent passes and penalties
+- `regular`: a test of `tests/test_regular.py`, augmentation, consistency, feature matching
 - `spectral`: a test of `tests/test_spectral.py`, spectral normalisation
 - `conditional`: a test of `tests/test_conditional.py`, labels and codes
 - `features`: a test of `tests/test_features.py`, what is learned from inner layers

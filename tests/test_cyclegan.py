@@ -46,7 +46,9 @@ def stepped(task: CycleGAN, player: str, update: bool = True) -> dict[str, float
 
 def slabs(task: CycleGAN) -> dict[str, bytes]:
     out = {f"{name}.{key}": getattr(net, key).tobytes() for name, net in task.nets.items() for key in ("p", "dp")}
-    return out | {f"opt/{k}": a.tobytes() for o in task.optimizers.values() for k, a in o.tensors().items()}
+    return out | {
+        f"{k.partition('/')[2]}.{k}": a.tobytes() for o in task.optimizers.values() for k, a in o.tensors().items()
+    }
 
 
 def test_a_player_leaves_the_other_bitwise() -> None:
@@ -56,7 +58,7 @@ def test_a_player_leaves_the_other_bitwise() -> None:
         stepped(task, player)
         after = slabs(task)
         changed = [name for name in before if before[name] != after[name]]
-        moved = {name.removeprefix("opt/").partition(".")[0].partition("/")[0] for name in changed}
+        moved = {name.partition(".")[0] for name in changed}
         assert moved == set(own), f"{player} moved {moved}"
 
 
@@ -125,7 +127,7 @@ def test_a_gradient_that_is_not_finite_in_the_g_part_is_found_again() -> None:
     with np.errstate(all="ignore"):
         task.step([batch(0)], 0)
         assert task.bad() and task.failed == 1
-        with pytest.raises(NotFinite, match=r"^g_[ab]{2}\.\d+.*, backward: "):
+        with pytest.raises(NotFinite, match=r"^step, update: sum_squares, output 0 is not finite$"):
             task.replay([batch(0)], 0, Finite(ops))
     for name, p in before.items():
         np.testing.assert_array_equal(task.nets[name].p, p)
@@ -142,7 +144,7 @@ REFUSED = {
     "data.other=''": "task.name cyclegan translates between two domains; give data.other",
     "model.output=none": "task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid",
     "train.n_critic=2": "train.n_critic means nothing to task.name cyclegan; leave it out",
-    "penalty.name=r1": "penalty.name means nothing to task.name cyclegan; leave it out",
+    "penalty.name=r1": "penalty means nothing to task.name cyclegan; leave it out",
     "task.name=gan": "task.width is for task.name cyclegan, not for gan; leave it out",
 }
 
@@ -176,7 +178,7 @@ def test_a_short_run_of_the_preset_moves_every_net_and_writes_its_pictures(tmp_p
 
 def test_resume_equals_the_uninterrupted_run(tmp_path: Path) -> None:
     cycles.run(tmp_path / "whole")
-    cycles.run(tmp_path / "cut", "train.steps=6")
+    cycles.run(tmp_path / "cut", "train.steps=4")
     cycles.run(tmp_path / "cut", resume=True)
     assert_same(state(tmp_path / "whole"), state(tmp_path / "cut"))
     assert timeless(tmp_path / "whole") == timeless(tmp_path / "cut")

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan", "vae")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -45,7 +45,8 @@ class Task:
 
     name: str = key(
         "gan",
-        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains; "
+        "vae: a variational autoencoder",
         choices=TASKS,
     )
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
@@ -127,14 +128,15 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), or your "
-        "module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), "
+        "feature-matching, or your module:function",
     )
     label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
     codes: float = key(
         0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
+    layer: int = key(-1, "feature-matching: D's node, from 0, whose output G matches; -1 feeds the last node", -1)
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,12 @@ class Train:
         0.0, "standard deviation of noise on all that D sees, real or not, in the data's units, at step 0", 0.0
     )
     noise_steps: int = key(0, "the step at which instance_noise has fallen to 0, in a straight line", 0)
+    augment: tuple[str, ...] = key(
+        (), "DiffAugment of all that D sees, real or not, in this order: translation, cutout, colour, flip", of=str
+    )
+    consistency: float = key(
+        0.0, "bCR: D sees images as they are, and pays this times (D(x) - D(T(x)))^2, T being train.augment", 0.0
+    )
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)
     log_every: int = key(100, "steps between lines of log.jsonl", 1)
     grid_every: int = key(1, "epochs between sample grids", 1)

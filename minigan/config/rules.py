@@ -7,18 +7,16 @@ from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
+_OF_GANS = (
+    *("model.condition", "model.packing", "model.minibatch_stddev", "penalty", "train.n_critic", "train.share_fake"),
+    *("train.weight_clip", "train.instance_noise", "train.noise_steps", "train.augment", "train.consistency"),
+    "train.ema",
+)
+_OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g")
 UNREAD = {
-    "classifier": (
-        *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
-        *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
-        *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
-    ),
-    "cyclegan": (
-        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
-        "model.minibatch_stddev",
-    ),
+    "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
+    "cyclegan": ("model.dropout", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
@@ -38,6 +36,10 @@ def resolve(config: Config) -> Config:
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
+    if config.task.name == "vae" and config.model.output != "sigmoid":
+        raise ConfigError(
+            f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
+        )
     _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
@@ -96,6 +98,13 @@ def resolve(config: Config) -> Config:
             f"train.instance_noise = {config.train.instance_noise} and train.noise_steps = {config.train.noise_steps} "
             "go together: how strong the noise begins, and the step at which it ends; give both or none"
         )
+    if config.train.consistency and not config.train.augment:
+        raise ConfigError(
+            f"train.consistency = {config.train.consistency} needs images that are changed; give train.augment, as "
+            '["translation", "flip"]'
+        )
+    if config.loss.layer >= 0 and config.loss.name != "feature-matching" and ":" not in config.loss.name:
+        raise ConfigError(f"loss.layer is for loss.name feature-matching, not for {config.loss.name}; leave it out")
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):

@@ -64,6 +64,8 @@ class Parts:
 def open_data(config: Config) -> Dataset:
     """The data set a configuration names, or its two domains, scaled to its range. Raises DataError."""
     c = config.data
+    if not c.name:
+        raise ConfigError(f"{config.preset} comes without data; give yours by --data NAME or PATH (see minigan data)")
     load = partial(load_data, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
     return open_domains(load, c.name, c.other) if c.other else load(c.name)
 
@@ -87,7 +89,7 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         data=dataclasses.replace(config.data, name=name, other=other),
     )
     kind, held = TASKS[config.task.name], None
-    if kind.judged and dataset.labels is None:
+    if kind.judged and kind.labelled and dataset.labels is None:
         raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
     if kind.judged:
         dataset, held = split(dataset, config.data.size or None, config.data.channels or None)
