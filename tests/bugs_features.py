@@ -50,8 +50,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "taps read the batch's statistics",
-            'mode: str = "running"',
-            'mode: str = "frozen"',
+            "How(mode, net.clock, 0)",
+            'How("frozen", net.clock, 0)',
             ("gradcheck: feature_distance.stages",),
         ),
     ],
