@@ -80,6 +80,16 @@ py::array scale(const Kernels& kernels, py::handle x_given, double alpha) {
     return to.array;
 }
 
+py::array exp(const Kernels& kernels, py::handle x_given) {
+    const In x = in(x_given);
+    Made to = like(x);
+    {
+        const Running running;
+        kernels.pointwise.exp(x.data, to.to, x.size);
+    }
+    return to.array;
+}
+
 void clip(const Kernels& kernels, py::handle p_given, double limit) {
     const Out p = inout(p_given);
     const Running running;
@@ -127,6 +137,7 @@ void bind_pointwise(Module& kernels) {
         .def("add_scaled", &add_scaled)
         .def("mul", &mul)
         .def("scale", &scale)
+        .def("exp", &exp)
         .def("clip", &clip)
         .def("mean", &mean)
         .def("sum_squares", &sum_squares)

@@ -31,6 +31,7 @@ struct Pointwise {
     void (*add_scaled)(float alpha, const float* x, float* dp, size_t n);  // dp += alpha x
     void (*mul)(const float* x, const float* y, float* to, size_t n);
     void (*scale)(const float* x, float alpha, float* to, size_t n);
+    void (*exp)(const float* x, float* to, size_t n);
     void (*clip)(float* p, float limit, size_t n);  // in place
     float (*sum)(const float* x, size_t n);
     float (*sum_squares)(const float* x, size_t n);

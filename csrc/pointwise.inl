@@ -139,6 +139,13 @@ void scale(const float* x, float alpha, float* to, size_t n) {
     map(to, n, [=](size_t i, auto lanes) { return alpha * lanes.load(x + i); });
 }
 
+// In double, one by one: few numbers need it, and all floats come out as near as can be
+void exp(const float* x, float* to, size_t n) {
+    for_blocks(n, BLOCK, [=](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) to[i] = (float)__builtin_exp((double)x[i]);
+    });
+}
+
 void clip(float* p, float limit, size_t n) {
     map(p, n, [=](size_t i, auto lanes) {
         const vf x = lanes.load(p + i);
@@ -197,4 +204,4 @@ void row_sum_squares(const float* x, float* to, int rows, size_t row) {
 }
 
 constexpr Pointwise POINTWISE = {activation, activation_backward, activation_backward_tangent, axpby, add_scaled, mul, scale,
-                                 clip, sum, sum_squares, row_sum_squares};
+                                 exp, clip, sum, sum_squares, row_sum_squares};

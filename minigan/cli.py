@@ -45,6 +45,7 @@ out_console = _Console()
 INTERRUPTED = 130
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)]
+Class = Annotated[str | None, typer.Option("--class", metavar="NAME|N", help="Of this class, by name or number.")]
 
 
 def main() -> NoReturn:
@@ -176,6 +177,7 @@ def sample(
     run: RunPath,
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1, max=10**7)] = 64,
     seed: Seed = 0,
+    label: Class = None,
     out: Annotated[
         Path, typer.Option(help="grid.png; samples.npy (uint8 images, float32 points); a folder of PNGs.")
     ] = Path("grid.png"),
@@ -185,7 +187,7 @@ def sample(
     from minigan.training import run as runs
 
     opened = runs.load(run)
-    export_.samples(opened, n, seed, out)
+    export_.samples(opened, n, seed, out, label)
     _say(f"{out}: {n} samples of step {opened.step}, drawn from {export_.WEIGHTS[opened.weights]}")
 
 
@@ -194,13 +196,15 @@ def interpolate(
     run: RunPath,
     out: Annotated[Path, typer.Option(help="walk.gif or walk.png.")] = Path("walk.gif"),
     seed: Seed = 0,
+    label: Class = None,
+    code: Annotated[int | None, typer.Option(metavar="K", help="infogan: along code K, every class.", min=0)] = None,
 ) -> None:
-    """Walk through the space of z: a looping GIF, or a PNG with a row per leg."""
+    """Walk through the space of z, or along a code: a looping GIF, or a PNG with a row per leg or class."""
     from minigan.training import export as export_
     from minigan.training import run as runs
 
-    export_.walk(runs.load(run), seed, out)
-    _say(f"{out}: a walk through 8 points of z")
+    export_.walk(runs.load(run), seed, out, label, code)
+    _say(f"{out}: a walk {'through 8 points of z' if code is None else f'along code {code}'}")
 
 
 @app.command()

@@ -24,52 +24,54 @@ from minigan.models.net import Net
 from minigan.models.shapes import Array, Shape
 
 Batch = tuple[Array, Any]  # samples x (N, ...), and the context that D's forward pass on them left
+Labels = Array | None  # (N,) of both batches alike, where D is told them
 CALL = 2  # D's third forward pass in its step, after the real and the generated batch, where the points are neither
 
 
 class Row(NamedTuple):
-    """Each of `points` makes of (D, the real batch, the generated one, what was drawn) a batch that g is taken at.
+    """Each of `points` makes of (D, the real batch, the generated one, what was drawn, labels) a batch that g is taken
+    at.
 
     `norm` is norm_loss's kind: "one" is (||g|| - 1)^2, "zero" is ||g||^2 / 2. `draw` makes on the host, of (config, the
     real batch's shape, a generator), the array that `points` takes.
     """
 
-    points: tuple[Callable[[Net, Batch, Batch, Sequence[Array]], Batch], ...]
+    points: tuple[Callable[[Net, Batch, Batch, Sequence[Array], Labels], Batch], ...]
     norm: str
     draw: Callable[[Config, Shape, np.random.Generator], Array] | None = None
 
 
-def _real(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
+def _real(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array], labels: Labels) -> Batch:
     return real
 
 
-def _fake(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
+def _fake(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array], labels: Labels) -> Batch:
     return fake
 
 
-def _between(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
+def _between(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array], labels: Labels) -> Batch:
     """a x_real + (1 - a) x_fake, a uniform in [0, 1), one for each pair of samples."""
     (x_real, _), (x_fake, _), (a,), ops = real, fake, drawn, D.ops
     part = ops.mul(a, ops.axpby(1.0, x_real, -1.0, x_fake))
-    return _passed(D, ops.axpby(1.0, x_fake, 1.0, part))
+    return _passed(D, ops.axpby(1.0, x_fake, 1.0, part), labels)
 
 
 def _shares(config: Config, shape: Shape, g: np.random.Generator) -> Array:
     return np.broadcast_to(g.random(shape[0]).reshape(-1, *(1 for _ in shape[1:])), shape)
 
 
-def _around(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array]) -> Batch:
+def _around(D: Net, real: Batch, fake: Batch, drawn: Sequence[Array], labels: Labels) -> Batch:
     """x_real + noise, normal with standard deviation penalty.noise."""
     (x_real, _), (noise,) = real, drawn
-    return _passed(D, D.ops.axpby(1.0, x_real, 1.0, noise))
+    return _passed(D, D.ops.axpby(1.0, x_real, 1.0, noise), labels)
 
 
 def _noise(config: Config, shape: Shape, g: np.random.Generator) -> Array:
     return config.noise * g.standard_normal(shape)
 
 
-def _passed(D: Net, x: Array) -> Batch:
-    _, ctx = D.forward(x, call=CALL)
+def _passed(D: Net, x: Array, labels: Labels) -> Batch:
+    _, ctx = D.forward(x, call=CALL, labels=labels)
     return x, ctx
 
 
@@ -117,20 +119,23 @@ class Penalty:
         """
         if not self.due(update):
             return []
-        ones, draw = np.ones((shape[0], *self.D.out_shape), dtype), self.row.draw
+        ones, draw = np.ones((shape[0], 1), dtype), self.row.draw
         drawn = [draw(self.config, shape, rng.host(self.seed, "penalty", update))] if draw else []
         return [ones, *(np.ascontiguousarray(a, dtype) for a in drawn)]
 
-    def add(self, real: Batch, fake: Batch, given: Sequence[Array]) -> dict[str, Array]:
+    def add(self, real: Batch, fake: Batch, given: Sequence[Array], labels: Labels = None) -> dict[str, Array]:
         """Adds to D's gradient that of `every` times the penalty. `given` is what `draw` gave, on the backend.
+        Where D has a second head, D(x) is its first one.
 
         -> what a log line says of it: the penalty P and the mean ||g|| over all points, 0-d.
         """
         D, ops, (ones, *drawn) = self.D, self.D.ops, given
-        losses, norms = [], []
+        losses, norms, dy = [], [], ones
+        if isinstance(D.out_shape[0], tuple):
+            dy = ones, ops.zeros((len(ones), *D.out_shape[1]), ones.dtype)
         for points in self.row.points:
-            _, ctx = points(D, real, fake, drawn)
-            g, dys = D.backward(ones, ctx, need_dw=False, trace=True)
+            _, ctx = points(D, real, fake, drawn, labels)
+            g, dys = D.backward(dy, ctx, need_dw=False, trace=True)
             loss, u, norm = ops.norm_loss(g, self.row.norm)
             _, tctx = D.forward_tangent(ops.scale(u, self.config.weight * self.config.every), ctx)
             D.backward_tangent(None, dys, ctx, tctx, need_dx=False)

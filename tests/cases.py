@@ -92,6 +92,7 @@ ROWS = (
     Row("add_scaled", lambda d: (d.number(), *drawn.pair(d)), "- | ... | ..."),
     Row("mul", drawn.pair, "... | ..."),
     Row("scale", lambda d: (d.array(*d.shape()), d.number()), "... | -"),
+    Row("exp", lambda d: (d.array(*d.shape()),), "..."),
     Row("clip", lambda d: (d.special(*d.shape()), d.representable(0.01)), "... | -"),
     Row("mean", lambda d: (d.array(*d.shape()),), "..."),
     Row("sum_squares", lambda d: (d.array(*d.shape()),), "..."),

@@ -26,6 +26,8 @@ DCGAN = (
 TINY = ("train.batch_size=3", "model.z=2", "model.widths_g=[3, 2]", "model.strides_g=[2, 2]", "model.widths_d=[2, 3]")
 SMALL = ("train.batch_size=51", "model.z=5", "model.widths_g=[6, 4]", "model.strides_g=[2, 2]", "model.widths_d=[4, 6]")
 
+CLASSES = 4  # of labels, which are drawn
+
 # What a step can be made of, over DCGAN and a size.
 KINDS: dict[str, tuple[str, ...]] = {
     "every state": (),
@@ -45,6 +47,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "packed": ("model.packing=3",),
     "noise": ("train.instance_noise=0.3", "train.noise_steps=100", "loss.name=relativistic", "penalty.name=r1"),
     "r1": ("penalty.name=r1", "model.norm_d=instance", "model.act_d=tanh", "train.n_critic=1"),
+    "projection": (
+        "model.condition=projection", "model.condition_g=batchnorm", "penalty.name=r1", "penalty.weight=0.1",
+    ),
+    "infogan, shared batch": ("model.condition=infogan", "train.share_fake=true", "model.label_features=3"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }  # fmt: skip
 
@@ -58,7 +64,7 @@ def digits() -> np.ndarray:
 
 def make(ops: Any, overrides: Sequence[str], shape: tuple[int, ...] = (8, 8, 1), preset: str = "digits") -> GAN:
     """A GAN on images of this shape."""
-    return GAN(configs.load(preset, ["train.backend=numpy", *overrides]), ops, shape)
+    return GAN(configs.load(preset, ["train.backend=numpy", *overrides]), ops, shape, CLASSES)
 
 
 def batches(task: GAN, step: int) -> list[np.ndarray]:
@@ -70,12 +76,19 @@ def batches(task: GAN, step: int) -> list[np.ndarray]:
     return list(draw.uniform(-1, 1, (count, n, *task.shape)).astype(np.float32))
 
 
+def labels(task: GAN, step: int) -> list[np.ndarray]:
+    """Labels (N,) for each of a step's batches, where the task wants them."""
+    n = task.config.train.batch_size
+    draw = rng.host(7, "test/labels", step)
+    return [draw.integers(0, CLASSES, n, np.int32) for _ in range(task.batches_per_step * task.labelled)]
+
+
 def run(task: GAN, steps: int, first: int = 0) -> list[Record]:
     """The records of some steps."""
     out = []
     for step in range(first, first + steps):
         with np.errstate(all="ignore"):
-            record = task.step(batches(task, step), step)
+            record = task.step(batches(task, step), step, labels(task, step))
             out.append({name: float(task.ops.to_numpy(a)) for name, a in record.items()})
     return out
 

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import bugs_condition
 import bugs_cyclegan
 import bugs_nets
 import bugs_oracle
 import bugs_second
 from seeding import Bug
 
-_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS, bugs_cyclegan.BUGS)
+_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS, bugs_cyclegan.BUGS, bugs_condition.BUGS)
 _FILES = dict.fromkeys(file for part in _PARTS for file in part)  # each once, in this order
 
 BUGS = [Bug(what, file, *rest) for file in _FILES for part in _PARTS for what, *rest in part.get(file, ())]
@@ -25,6 +26,7 @@ code, and checks of the standing suite that must then fail (they may not be the 
 - `cyclegan`: a test of `tests/test_cyclegan.py`, the CycleGAN step
 - `second`: a test of `tests/test_second.py`, tangent passes and penalties
 - `spectral`: a test of `tests/test_spectral.py`, spectral normalisation
+- `conditional`: a test of `tests/test_conditional.py`, labels and codes
 - `layers`: a test of `tests/test_layers.py`, layers, nets, optimizers
 
 This list is written by `python tests/seeded_bugs.py`; a test keeps it current.

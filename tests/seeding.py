@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cases
 import numpy as np
 import pytest
+import test_conditional
 import test_cyclegan
 import test_layers
 import test_second
@@ -128,6 +129,7 @@ def _test(module: types.ModuleType) -> Callable[[str], None]:
 CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
+    "conditional": _test(test_conditional),
     "layers": _test(test_layers),
     "second": _test(test_second),
     "spectral": _test(test_spectral),

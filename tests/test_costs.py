@@ -106,6 +106,7 @@ WORKED: list[tuple[str, tuple[Any, ...], int, int, int]] = [
     ("instancenorm_backward_tangent", (X, X, X, X, (3,), (2, 3), (2, 3), 1e-5, (3,), (3,)), 37 * 96, 37 * 96, 507),
     ("norm_loss", (X, "one"), 288, 288, 194),
     ("axpby", (1.0, X, 2.0, X), 288, 288, 288),
+    ("exp", (X,), 96, 96, 192),
     ("clip", (X, 0.01), 192, 192, 192),
     ("mean", (X,), 96, 96, 97),
     ("row_sum_squares", (X,), 192, 192, 98),

@@ -311,6 +311,7 @@ BOUNDS: dict[str, Check] = {
     "add_scaled": _2,
     "mul": SAME,
     "scale": SAME,
+    "exp": within(_ulps(2)),
     "clip": SAME,
     "mean": _ALL,
     "sum_squares": _ALL,

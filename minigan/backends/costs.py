@@ -189,6 +189,7 @@ TABLE: dict[str, Cost] = {
     "add_scaled": Cost(lambda alpha, x, dp: 2 * prod(x), lambda alpha, x, dp: 3 * prod(x)),
     "mul": _each(1, 3),
     "scale": _each(1, 2),
+    "exp": _each(1, 2),
     "clip": _each(2, 2),
     "mean": Cost(prod, lambda x: prod(x) + 1),
     "sum_squares": Cost(lambda x: 2 * prod(x), lambda x: prod(x) + 1),

@@ -43,7 +43,11 @@ class Data:
 class Task:
     """What is trained, and by which step. A key named for a task is for that one alone."""
 
-    name: str = key("gan", "gan; classifier: D alone, which learns the labels; cyclegan", choices=TASKS)
+    name: str = key(
+        "gan",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        choices=TASKS,
+    )
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
     width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
     depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")
@@ -60,12 +64,24 @@ class Task:
 class Model:
     """Both networks."""
 
-    family: str = key("mlp", "mlp, dcgan, or module:function of your own, called with (model, item shape)")
+    family: str = key("mlp", "mlp, dcgan, resnet, or module:function of your own, called with (model, item shape)")
     z: int = key(100, "numbers in z", 1)
     noise: str = key("normal", "distribution of z", choices=("normal", "uniform", "truncated"))
-    widths_g: tuple[int, ...] = key((256,), "G's hidden widths (mlp) or channels, widest first (dcgan)", 1)
+    width: int = key(
+        0,
+        "dcgan, resnet: channels where pictures are largest; widths and strides then follow from their size, 8 to 128 "
+        "or any other that is even; 0: as the lists say",
+        0,
+    )
+    widths_g: tuple[int, ...] = key(
+        (256,), "G's hidden widths (mlp) or channels, widest first (dcgan; resnet: each doubles the image)", 1
+    )
     strides_g: tuple[int, ...] = key((1, 2, 2), "dcgan: stride of each of G's transposed convolutions", 1)
-    widths_d: tuple[int, ...] = key((256,), "D's hidden widths (mlp) or channels (dcgan; each halves the image)", 1)
+    widths_d: tuple[int, ...] = key(
+        (256,),
+        "D's hidden widths (mlp) or channels (dcgan: each halves the image; resnet: down to 7 pixels or less)",
+        1,
+    )
     kernel: int = key(5, "dcgan: kernel height and width", 1)
     act_g: str = key("relu", "activation inside G", choices=("relu", "leaky_relu", "tanh"))
     act_d: str = key("relu", "activation inside D", choices=("relu", "leaky_relu", "tanh"))
@@ -78,6 +94,26 @@ class Model:
         choices=("none", "batch", "layer", "instance", "spectral"),
     )
     packing: int = key(1, "PacGAN: D judges this many samples at once, joined along their channels; 1 is one by one", 1)
+    minibatch_stddev: int = key(
+        0,
+        "before its last layer D also sees how much the samples of a group of this many differ (arXiv:1710.10196); "
+        "0: it does not",
+        0,
+    )
+    condition: str = key(
+        "none",
+        "how G and D go by labels: embedding, joined to what both are given; projection, of D's features; acgan, D "
+        "says the class too; infogan, labels are codes that D finds in what G makes of them, and the data needs none",
+        choices=("none", "embedding", "projection", "acgan", "infogan"),
+    )
+    condition_g: str = key(
+        "embedding",
+        "how G is told the label: embedding, joined to z; batchnorm, each with a gamma and a beta by class",
+        choices=("embedding", "batchnorm"),
+    )
+    label_features: int = key(32, "numbers that a label becomes where it is joined to z, or to points", 1)
+    code_classes: int = key(10, "infogan: values of the code that is a class", 2, condition=("infogan",))
+    codes: int = key(2, "infogan: codes that are numbers, uniform in -1..1", 0, condition=("infogan",))
     dropout: float = key(0.0, "rate of dropout after D's hidden layers", 0.0, 0.99)
     init: str = key("normal", "initial weights", choices=("normal", "glorot_uniform", "he", "orthogonal"))
     init_std: float = key(0.02, "standard deviation of init normal", 0.0)
@@ -92,6 +128,10 @@ class Loss:
     name: str = key(
         "non-saturating",
         "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
+    )
+    label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
+    codes: float = key(
+        0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
 

@@ -11,12 +11,13 @@ UNREAD = {
     "classifier": (
         *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
         *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
-        *("train.instance_noise", "train.noise_steps", "train.ema"),
+        *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
     ),
     "cyclegan": (
         *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps"),
+        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
+        "model.minibatch_stddev",
     ),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
@@ -37,6 +38,7 @@ def resolve(config: Config) -> Config:
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
+    _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -69,11 +71,25 @@ def resolve(config: Config) -> Config:
             f"penalty.name {penalty.name} takes D's gradient sample by sample, but batchnorm in D makes a sample's "
             "D(x) depend on its whole batch (arXiv:1704.00028, section 4); give model.norm_d layer"
         )
+    if penalty.name != "none" and config.model.minibatch_stddev:
+        raise ConfigError(
+            f"penalty.name {penalty.name} takes D's gradient sample by sample, but model.minibatch_stddev makes a "
+            "sample's D(x) depend on its whole group; leave one of them out, or bound D by model.norm_d spectral"
+        )
     size, packing = config.train.batch_size, config.model.packing
     if size % packing:
         raise ConfigError(
             f"train.batch_size = {size} cannot be packed by model.packing = {packing}; give a multiple of {packing}, "
             f"as {max(1, size // packing) * packing}"
+        )
+    judged, group = size // packing, config.model.minibatch_stddev
+    if group == 1:
+        raise ConfigError("model.minibatch_stddev = 1 compares a sample with itself; give 2 or more, as 4, or 0")
+    if group and judged % group:
+        raise ConfigError(
+            f"train.batch_size = {size} gives D {judged} samples at once, which cannot be cut in groups of "
+            f"model.minibatch_stddev = {group}; give a multiple of {group * packing}, "
+            f"as {max(1, judged // group) * group * packing}"
         )
     if bool(config.train.instance_noise) != bool(config.train.noise_steps):
         raise ConfigError(
@@ -97,3 +113,23 @@ def _check_cyclegan(config: Config) -> None:
         raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
     if config.model.output == "none":
         raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
+
+
+def _condition(config: Config) -> None:
+    """What goes with model.condition."""
+    model = config.model
+    for section in ("model", "loss"):
+        for f in dataclasses.fields(getattr(config, section)):
+            known = f.metadata.get("condition", (model.condition,))
+            if model.condition not in known and getattr(getattr(config, section), f.name) != f.default:
+                raise ConfigError(
+                    f"{section}.{f.name} is for model.condition {' or '.join(known)}, not for {model.condition}; "
+                    "leave it out"
+                )
+    if model.condition_g != "embedding" and model.condition == "none":
+        raise ConfigError(f"model.condition_g {model.condition_g} needs a model.condition; give one, as projection")
+    if model.condition != "none" and model.packing > 1:
+        raise ConfigError(
+            f"model.packing = {model.packing} joins samples of different labels, so model.condition {model.condition} "
+            "has no label to go by; leave one of them out"
+        )

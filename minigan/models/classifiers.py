@@ -6,10 +6,10 @@ from typing import Any
 
 from minigan.config import Model
 from minigan.errors import ConfigError, ShapeError
-from minigan.models.builders import NORMS_D
 from minigan.models.init import make_init
 from minigan.models.layers import Conv2d, Dropout, Layer, Linear, Reshape
 from minigan.models.net import Net
+from minigan.models.parts import NORMS_D
 from minigan.models.shapes import Act, Shape, make_act
 from minigan.models.trees import Chain
 

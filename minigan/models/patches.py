@@ -5,9 +5,9 @@ Source: Isola et al. 2017, arXiv:1611.07004, section 3.2.2 (PatchGAN); CycleGAN 
 
 from minigan.config import Model
 from minigan.errors import ShapeError
-from minigan.models.builders import NORMS_D
 from minigan.models.init import make_init
 from minigan.models.layers import Conv2d, Layer
+from minigan.models.parts import NORMS_D
 from minigan.models.shapes import Shape, make_act
 from minigan.models.trees import Chain
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import ConfigError
-from minigan.models.layers import Conv2d, Layer, Linear
+from minigan.models.layers import ConcatLabel, Conv2d, Layer, Linear, Projection
 from minigan.models.shapes import Array, Shape
 
 _EPS = 1e-12  # added to the square of what is divided by
@@ -27,10 +27,10 @@ class Spectral:
     """One layer's w under the norm. Raises ConfigError on a layer with another kind of w."""
 
     def __init__(self, layer: Layer):
-        if not isinstance(layer, Linear | Conv2d):
+        if not isinstance(layer, Linear | Conv2d | ConcatLabel | Projection):
             raise ConfigError(
-                f"model.norm_d spectral is for Linear and Conv2d, but {layer.name} is a {type(layer).__name__}; "
-                "take another layer, or another norm"
+                f"model.norm_d spectral is for Linear, Conv2d and layers of labels, but {layer.name} is a "
+                f"{type(layer).__name__}; take another layer, or another norm"
             )
         self.layer, self.shape = layer, layer.params["w"].shape
         self.K, self.O = int(np.prod(self.shape[:-1])), self.shape[-1]

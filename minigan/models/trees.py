@@ -2,7 +2,7 @@
 differentiated like one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -239,3 +239,14 @@ def nodes(root: Any) -> Iterator[Any]:
 def leaves(root: Any) -> Iterator[Layer]:
     """The layers of a tree, in the order of the forward pass."""
     return (node for node in nodes(root) if isinstance(node, Layer))
+
+
+def mapped(node: Any, change: Callable[[Layer], Layer]) -> Any:
+    """The tree, not attached yet, with change(layer) in place of every layer."""
+    if isinstance(node, Layer):
+        return change(node)
+    if isinstance(node, Chain):
+        node.nodes = tuple(mapped(child, change) for child in node.nodes)
+    for key in _CHILDREN[type(node)]:
+        setattr(node, key, mapped(getattr(node, key), change))
+    return node

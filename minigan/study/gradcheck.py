@@ -8,12 +8,13 @@ from collections.abc import Callable
 import numpy as np
 
 from minigan.errors import ConfigError, nearest
-from minigan.study import rows_cyclegan, rows_features, rows_nets, rows_ops, rows_second
+from minigan.study import rows_condition, rows_cyclegan, rows_features, rows_nets, rows_ops, rows_second
 from minigan.study.differences import Result, gradcheck
 
 __all__ = ["ROWS", "Result", "check_row", "gradcheck", "run", "select"]
 
-ROWS = {**rows_ops.ROWS, **rows_nets.ROWS, **rows_second.ROWS, **rows_features.ROWS, **rows_cyclegan.ROWS}
+_FILES = (rows_ops, rows_nets, rows_second, rows_condition, rows_features, rows_cyclegan)
+ROWS = {name: row for file in _FILES for name, row in file.ROWS.items()}
 _DRAWS = 3  # how many draws of shapes and values `full` takes
 
 

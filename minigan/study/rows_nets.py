@@ -29,6 +29,7 @@ from minigan.models.layers import (
 )
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
+from minigan.models.translators import translator
 from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
 from minigan.tasks.gan import GAN
@@ -94,15 +95,24 @@ SETTLED = 300  # power iterations after which one more, as in a D step, moves u 
 Tree = Callable[[], Any]
 
 
-def _tree(
-    root: Tree, in_shape: Shape, mode: str = "frozen", batch: int = 4, labels: int = 0, spectral: bool = False
+def tree(
+    root: Tree,
+    in_shape: Shape,
+    mode: str = "frozen",
+    batch: int = 4,
+    labels: int = 0,
+    spectral: bool = False,
+    told: int = 0,
 ) -> Callable[[Numbers], Problem]:
-    """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it."""
+    """A layer or tree: gradients of its input and of every parameter. With `labels`, x are integers below it; with
+    `told`, the layers are told such integers beside x.
+    """
 
     def make(g: Numbers) -> Problem:
         bound = Bound(lambda: Net("t", root(), in_shape, spectral=spectral), clock())
         drawn = g.integers(0, labels, (batch, *in_shape)).astype(np.int32) if labels else None
         first = {} if labels else {"x": apart(g, batch, *in_shape)}
+        beside = g.integers(0, told, batch).astype(np.int32) if told else None
         fixed = values_of(bound.real, g)
         bound.iterate(list(fixed.values()), 1)
 
@@ -112,11 +122,11 @@ def _tree(
 
         def forward(*inputs: Array) -> Any:
             net, x = split(inputs)
-            return net.forward(x, mode)[0]
+            return net.forward(x, mode, labels=beside)[0]
 
         def backward(dy: Any, *inputs: Array) -> list[Array | None]:
             net, x = split(inputs)
-            _, ctx = net.forward(x, mode)
+            _, ctx = net.forward(x, mode, labels=beside)
             net.zero_grad()
             net.dp[...] = BASE
             dx = net.backward(dy, ctx)
@@ -167,24 +177,38 @@ SPECTRAL: dict[str, tuple[Tree, Shape]] = {
 }
 
 
-def reduced(preset: str, **overrides: Any) -> config.Config:
-    """A preset's networks, narrow: the same layers, strides, padding and activations."""
-    narrow: dict[str, dict[str, Any]] = {
-        "mlp-mnist": {"z": 5, "widths_g": (6,), "widths_d": (6,)},
-        "dcgan-mnist": {"z": 4, "widths_g": (4, 3, 2), "widths_d": (3, 4)},
-    }
+# small ones, whose last activation is smooth and first one kinked, as in translators.py
+TRANSLATORS: dict[str, tuple[Tree, Shape]] = {
+    "resnet": (lambda: translator("resnet", (6, 4, 2), (6, 4, 1), width=2, depth=1, blocks=1), (6, 4, 2)),
+    "resnet.larger": (lambda: translator("resnet", (2, 3, 1), (4, 6, 2), 2, 0, 1, "batch"), (2, 3, 1)),
+    "unet": (lambda: translator("unet", (12, 8, 1), (12, 8, 2), width=2, depth=2, blocks=1), (12, 8, 1)),
+    "unet.bare": (lambda: translator("unet", (4, 4, 2), (4, 4, 1), 2, 2, 0, "none"), (4, 4, 2)),
+}
+
+
+# networks: the preset that they come from, and what makes them narrow
+NARROW: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp-mnist": ("mlp-mnist", {"z": 5, "widths_g": (6,), "widths_d": (6,)}),
+    "dcgan-mnist": ("dcgan-mnist", {"z": 4, "widths_g": (4, 3, 2), "widths_d": (3, 4)}),
+    # D: a block that halves, one that is wider, one that is neither
+    "resnet": ("dcgan-mnist", {"family": "resnet", "z": 3, "widths_g": (3,), "widths_d": (2, 3, 3)}),
+}
+SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1), "resnet": (8, 8, 1)}
+PRESETS = ("mlp-mnist", "dcgan-mnist")
+
+
+def reduced(name: str, **overrides: Any) -> config.Config:
+    """Networks of NARROW: the same layers, strides, padding and activations as the preset's, or family's."""
+    preset, narrow = NARROW[name]
     whole = config.load(preset)
-    return dataclasses.replace(whole, model=dataclasses.replace(whole.model, **narrow[preset]), **overrides)
-
-
-SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1)}
+    return dataclasses.replace(whole, model=dataclasses.replace(whole.model, **narrow), **overrides)
 
 
 def _net(preset: str, which: int, mode: str) -> Callable[[Numbers], Problem]:
-    """G (0) or D (1) of a preset."""
+    """G (0) or D (1) of NARROW."""
     shape = SHAPES[preset]
     nets = make_nets(reduced(preset).model, shape, 0.0, 0.0)
-    return _tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
+    return tree(lambda: make_nets(reduced(preset).model, shape, 0.0, 0.0)[which].root, nets[which].in_shape, mode)
 
 
 def packed(x: Array, m: int) -> Array:
@@ -252,17 +276,22 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
     return make
 
 
+def points_of(name: str) -> int:
+    """Points per input of networks of NARROW; residual ones have many inputs, and slow ones."""
+    return 12 if name in PRESETS else 4
+
+
 def kinked(make: Callable[[Numbers], Problem], points: int) -> Row:
     return Row(make, smooth=False, points=points, eps=_EPS)
 
 
 ROWS: dict[str, Row] = {
-    **{name: kinked(_tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
-    **{name: kinked(_tree(root, shape, spectral=True), 16) for name, (root, shape) in SPECTRAL.items()},
-    "Embedding": Row(_tree(lambda: Embedding(3, 4), (), labels=3), points=12),
-    **{f"BatchNorm.{mode}": Row(_tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
+    **{name: kinked(tree(root, shape), 16) for name, (root, shape) in LAYERS.items()},
+    **{name: kinked(tree(root, shape, spectral=True), 16) for name, (root, shape) in SPECTRAL.items()},
+    "Embedding": Row(tree(lambda: Embedding(3, 4), (), labels=3), points=12),
+    **{f"BatchNorm.{mode}": Row(tree(lambda: BatchNorm(act=_TANH), (2, 3, 4), mode), eps=_EPS) for mode in MODES},
     **{
-        f"net.{preset}.{name}.{mode}": kinked(_net(preset, i, mode), 12)
+        f"net.{preset}.{name}.{mode}": kinked(_net(preset, i, mode), points_of(preset))
         for preset in SHAPES
         for i, name in enumerate("gd")
         for mode in MODES
@@ -271,12 +300,18 @@ ROWS: dict[str, Row] = {
     **{
         f"step.packed{m}.{preset}.{player}": kinked(_loss("non-saturating", player, preset, packing=m), 12)
         for m in (2, 3)
-        for preset in SHAPES
+        for preset in PRESETS
+        for player in "dg"
+    },
+    **{f"net.translator.{name}": kinked(tree(*row), 4) for name, row in TRANSLATORS.items()},
+    **{
+        f"step.stddev.{preset}.{player}": kinked(_loss("hinge", player, preset, minibatch_stddev=2), 12)
+        for preset in PRESETS
         for player in "dg"
     },
     **{
         f"step.spectral.{preset}.{player}": kinked(_loss("hinge", player, preset, norm_d="spectral"), 12)
-        for preset in SHAPES
+        for preset in PRESETS
         for player in "dg"
     },
 }

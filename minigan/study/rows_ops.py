@@ -333,5 +333,6 @@ ROWS: dict[str, Row] = {
     "embedding": Row(_embedding),
     "axpby": Row(_elementwise(lambda x, y: ops.axpby(2.0, x, -3.0, y), lambda dy, x, y: (2.0 * dy, -3.0 * dy))),
     "scale": Row(_pixels(lambda x: ops.scale(x, -1.5), lambda dy: ops.scale(dy, -1.5))),
+    "exp": Row(_elementwise(lambda x, y: ops.exp(x), lambda dy, x, y: (ops.mul(dy, ops.exp(x)), 0 * y))),
     "mul": Row(_elementwise(ops.mul, lambda dy, x, y: (ops.mul(dy, y), ops.mul(dy, x)))),
 }

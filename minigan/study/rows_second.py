@@ -33,7 +33,19 @@ from minigan.models.shapes import Act, Array, Shape
 from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
-from minigan.study.rows_nets import BASE, SETTLED, SHAPES, Bound, Tree, gradients_of, kinked, packed, reduced, values_of
+from minigan.study.rows_nets import (
+    BASE,
+    SETTLED,
+    SHAPES,
+    Bound,
+    Tree,
+    gradients_of,
+    kinked,
+    packed,
+    points_of,
+    reduced,
+    values_of,
+)
 from minigan.tasks.gan import GAN
 
 _TANH, _SIGMOID, _LEAKY = Act("tanh"), Act("sigmoid"), Act("leaky_relu", 0.2)
@@ -43,19 +55,22 @@ def _pair(a: Any) -> tuple[Array, ...]:
     return a if isinstance(a, tuple) else (a,)
 
 
-def _tangent(root: Tree, in_shape: Shape, batch: int = 4) -> Callable[[Numbers], Problem]:
-    """(x, dy, ...parameters) -> (dx, y); a tree with two heads has two dy and two y."""
+def tangent(root: Tree, in_shape: Shape, batch: int = 4, told: int = 0) -> Callable[[Numbers], Problem]:
+    """(x, dy, ...parameters) -> (dx, y); a tree with two heads has two dy and two y. With `told`, the layers are told
+    labels below it.
+    """
 
     def make(g: Numbers) -> Problem:
         bound = Bound(lambda: Net("t", root(), in_shape), clock())
         heads = bound.real.out_shape if isinstance(bound.real.out_shape[0], tuple) else (bound.real.out_shape,)
+        labels = g.integers(0, told, batch).astype(np.int32) if told else None
         names = ["dy"] if len(heads) == 1 else [f"dy{i}" for i in range(len(heads))]
 
         def passes(inputs: tuple[Array, ...]) -> tuple[Net, Any, Any, Any]:
             """The net, y, its context, and (dx, dys)."""
             x, dy, values = inputs[0], inputs[1 : 1 + len(heads)], inputs[1 + len(heads) :]
             net = bound.holding(x.dtype, values)
-            y, ctx = net.forward(x, "frozen")
+            y, ctx = net.forward(x, "frozen", labels=labels)
             return net, y, ctx, net.backward(dy if len(heads) > 1 else dy[0], ctx, need_dw=False, trace=True)
 
         def forward(*inputs: Array) -> tuple[Array, ...]:
@@ -142,6 +157,7 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "dcgan.spectral": ("dcgan-mnist", {"act_d": "tanh", "norm_d": "spectral"}),
     "dcgan.layer": ("dcgan-mnist", {"norm_d": "layer"}),
     "dcgan.instance": ("dcgan-mnist", {"norm_d": "instance", "act_d": "tanh"}),
+    "resnet.layer": ("resnet", {"norm_d": "layer", "act_d": "tanh"}),
 }
 
 
@@ -213,6 +229,10 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
 
 ROWS: dict[str, Row] = {
     "tangent.Embedding": Row(_embedding),
-    **{f"tangent.{name}": kinked(_tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()},
-    **{f"penalty.{name}.{kind}": kinked(_penalised(name, kind), 12) for name in PENALTIES for kind in NETS},
+    **{f"tangent.{name}": kinked(tangent(root, shape), 16) for name, (root, shape) in LAYERS.items()},
+    **{
+        f"penalty.{name}.{kind}": kinked(_penalised(name, kind), points_of(NETS[kind][0]))
+        for name in PENALTIES
+        for kind in NETS
+    },
 }

@@ -46,10 +46,10 @@ def prepared(config: configs.Config) -> tuple[Parts, list[Call]]:
     parts = prepare(replace(config, train=train, plan=configs.Plan()))
     task = parts.task
     first: dict[plan.Key, Call] = {}
-    batches = [parts.batches.at(k)[0].astype(train.dtype) for k in range(task.batches_per_step)]
+    batches, labels = parts.given([parts.batches.at(k) for k in range(task.batches_per_step)])
     with recorded(task) as calls:
-        task.step(batches, 0)
-        task.samples(np.zeros((1, config.model.z)), drawn_from(config))
+        task.step(batches, 0, labels)
+        task.samples(task.z("sample", 0, 1), drawn_from(config))
     for call in calls:
         first.setdefault(call.key, call)
     if not first:

@@ -152,16 +152,28 @@ class Task:
         """
         raise NotImplementedError(f"{type(self).__name__} has no picture")
 
-    def samples(self, z: Array, weights: str) -> Array:
-        """z (N, Z) host -> (N, *shape) host, of the net that `weights` names, for tasks that draw from a z."""
+    @property
+    def columns(self) -> int:
+        """How many images stand in a row of a picture; 0: as many as make it square."""
+        return 0
+
+    @property
+    def labels(self) -> int:
+        """How many labels a sample may be asked for by; 0 where it has none."""
+        return 0
+
+    def samples(self, z: Array, weights: str, labels: Array | None = None) -> Array:
+        """z (N, Z), labels (N,) host -> (N, *shape) host, of the net that `weights` names, for tasks that draw from a
+        z.
+        """
         raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z")
 
     def translator(self, direction: str) -> Net:
         """The net that translates pictures "a-b" or "b-a", for tasks that do."""
         raise ConfigError(f"a run of task {self.config.task.name} translates no pictures")
 
-    def drawn(self, net: Net, z: Array) -> Array:
-        """z (N, Z) host -> net(z) host: batches of DRAW, padded, with running statistics."""
+    def drawn(self, net: Net, z: Array, labels: Array | None = None) -> Array:
+        """z (N, Z), labels (N,) host -> net(z) host: batches of DRAW, padded, with running statistics."""
         rows = []
         net.prepare(DRAW)
         try:
@@ -169,16 +181,19 @@ class Task:
                 rows_z = z[start : start + DRAW]
                 padded = np.zeros((DRAW, *z.shape[1:]), self.dtype)
                 padded[: len(rows_z)] = rows_z
-                x, _ = net.forward(self.ops.asarray(padded), mode="running")
+                told = np.zeros(DRAW, np.int32)
+                told[: len(rows_z)] = 0 if labels is None else labels[start : start + DRAW]
+                given = None if labels is None else self.ops.asarray(told)
+                x, _ = net.forward(self.ops.asarray(padded), mode="running", labels=given)
                 rows.append(self.ops.to_numpy(x)[: len(rows_z)])
         finally:
             net.release()
         return np.concatenate(rows)
 
-    def z(self, stream: str, tick: int, n: int) -> Array:
-        """n rows of z, drawn on the host: row i depends on seed, stream, tick and i alone."""
-        model = self.config.model
-        return rng.draw_z(self.config.train.seed, stream, tick, n, model.z, model.noise).astype(self.dtype)
+    def z(self, stream: str, tick: int, n: int, seed: int | None = None) -> Array:
+        """n rows of z, drawn on the host: row i depends on seed (the run's, if None), stream, tick and i alone."""
+        model, seed = self.config.model, self.config.train.seed if seed is None else seed
+        return rng.draw_z(seed, stream, tick, n, model.z, model.noise).astype(self.dtype)
 
     def tensors(self) -> dict[str, Array]:
         """All that a checkpoint holds, by name, as views: parameters, statistics, EMA, the optimizers' slabs."""

@@ -3,6 +3,9 @@
 d_step: real and generated batches through D; D learns to tell them apart; G is not touched.
 g_step: a generated batch through D into G; G learns to fool D; D is not touched.
 
+With model.condition the nets are told labels, and D may have a second head, whose loss joins in where D's verdicts get
+theirs (condition.py).
+
 With model.packing D judges several samples at once: its batches are packed (models/packing.py), and the gradient by
 G's images is unpacked again.
 
@@ -39,6 +42,9 @@ from minigan.models.shapes import Act, Array, Shape
 from minigan.optim import Optimizer
 from minigan.penalties import Penalty
 from minigan.tasks.base import Record, Task
+from minigan.tasks.condition import Condition, Told
+
+ROW, MOST_ROWS = 10, 20  # with labels, a picture shows so many images of each, and so many labels at most
 
 
 def added(ops: Any, x: Array, noise: Array | None) -> Array:
@@ -63,14 +69,17 @@ class GAN(Task):
         seed, model, self.packing = config.train.seed, config.model, config.model.packing
         family = partial(called, model.family) if ":" in model.family else None
         freeze = config.g.freeze, config.d.freeze
-        self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family, freeze)
+        self.condition = Condition(config, classes)
+        self.labelled, labels = self.condition.labelled, self.condition.labels
+        self.G, self.D = make_nets(model, self.shape, config.g.l2, config.d.l2, family, freeze, labels)
         self.own({"g": self.G, "d": self.D})
         if config.train.ema:
-            self.own({"ema": make_nets(model, self.shape, 0.0, 0.0, family, freeze)[0]})  # the same layout as G's
+            self.own({"ema": make_nets(model, self.shape, 0.0, 0.0, family, freeze, labels)[0]})  # G's layout
         self.opt_d = Optimizer(config.d, [self.D], 0, self.dtype)
         self.opt_g = Optimizer(config.g, [self.G], 1, self.dtype)
         self.optimizers |= {"d": self.opt_d, "g": self.opt_g}
         self.made: Any = None  # with train.share_fake: G's forward pass of the D step, for the G step that follows
+        self.told: Told = []  # and what its nets were told
         self.maker: Any = None  # the key of the part that `made` it: each leaves arrays of its own
         if config.train.share_fake and any(isinstance(layer, Dropout) for layer in self.G.layers):
             raise ConfigError(
@@ -95,15 +104,19 @@ class GAN(Task):
 
     def part(self, batches: Sequence[Array], labels: Sequence[Array], step: int, sub: int, update: bool) -> Record:
         """D's step on batch number `sub`; G's after the last. The host draws z, noise and what a penalty takes."""
-        tick = self.tick(step, sub)
-        x_real, noise = self._noisy(batches[min(sub, len(batches) - 1)], step, tick)
+        tick, at = self.tick(step, sub), min(sub, len(batches) - 1)
+        x_real, noise = self._noisy(batches[at], step, tick)
+        made, stream = (self.made, "z/g") if sub == len(batches) else (None, "z/d")
+        if not made:
+            z = self.z(stream, tick, len(x_real))
+            self.told = self.condition.told(labels[at] if labels else None, z, tick)
         if sub == len(batches):
-            z = [] if self.made else [self.z("z/g", tick, len(x_real))]
-            inputs, part = [*z, *noise, *([x_real] if self.pairs else [])], partial(self._g_part, update, bool(noise))
-            return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, self.made)
+            inputs = [*([] if made else [z]), *self.told, *noise, *([x_real] if self.pairs else [])]
+            part = partial(self._g_part, update, bool(noise))
+            return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.penalty_inputs(x_real)
-        inputs = [x_real, self.z("z/d", tick, len(x_real)), *noise, *drawn]
+        inputs = [x_real, z, *self.told, *noise, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
         record, self.made = self.play(key, partial(self._d_part, update, shared, bool(noise)), step, sub, inputs)
         self.maker = key if shared else None
@@ -126,16 +139,18 @@ class GAN(Task):
     def _d_part(
         self, update: bool, shared: bool, noisy: bool, left: None, x_real: Array, z: Array, *more: Array
     ) -> tuple[Record, Any]:
-        made = self.G.forward(z) if shared else None
-        record = self.d_step(x_real, z, update, made, more[noisy:], more[0] if noisy else None)
+        told, more = more[: self.condition.arrays], more[self.condition.arrays :]
+        made = self.G.forward(z, labels=_labels(told)) if shared else None
+        record = self.d_step(x_real, z, update, made, more[noisy:], more[0] if noisy else None, told)
         self.count_bad()
         return record, made
 
     def _g_part(self, update: bool, noisy: bool, made: Any, *inputs: Array) -> Record:
         given = iter(inputs)
         z = None if made else next(given)
+        told = [next(given) for _ in range(self.condition.arrays)]
         noise = next(given) if noisy else None
-        record = self.g_step(z, update, made, next(given) if self.pairs else None, noise)
+        record = self.g_step(z, update, made, next(given) if self.pairs else None, noise, told)
         self.count_bad()
         return record
 
@@ -147,24 +162,28 @@ class GAN(Task):
         made: Any = None,
         drawn: Sequence[Array] = (),
         noise: Array | None = None,
+        told: Sequence[Array] = (),
     ) -> Record:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
 
         `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake); `drawn` what
-        `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made.
+        `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made; `told` is what
+        `condition` tells of both batches, on the backend.
         """
-        G, D, ops = self.G, self.D, self.D.ops
+        G, D, ops, labels = self.G, self.D, self.D.ops, _labels(told)
         D.normalise_weights(iterate=True)
-        x_fake, _ = made or G.forward(z, mode="frozen")
+        x_fake, _ = made or G.forward(z, mode="frozen", labels=labels)
         x_real, x_fake = pack(ops, x_real, self.packing), pack(ops, added(ops, x_fake, noise), self.packing)
-        real, ctx_real = D.forward(x_real, call=0)
-        fake, ctx_fake = D.forward(x_fake, call=1)
-        loss, dreal, dfake = self.loss.critic(ops, real, fake)
+        real, ctx_real = D.forward(x_real, call=0, labels=labels)
+        fake, ctx_fake = D.forward(x_fake, call=1, labels=labels)
+        loss, dreal, dfake, said = self._critic(real, fake, told)
         loss = D.add_penalty(loss)
         D.zero_grad()
         D.backward(dreal, ctx_real, need_dx=False)
         D.backward(dfake, ctx_fake, need_dx=False)
-        penalty = self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn) if self.penalty and drawn else {}
+        penalty = {}
+        if self.penalty and drawn:
+            penalty = self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn, labels)
         D.finish_gradients()
         norm2 = self.opt_d.guard(ops, loss, self.clock.array)
         if update:
@@ -173,10 +192,12 @@ class GAN(Task):
                 ops.clip(D.p[D.layout.learned], self.config.train.weight_clip)
         return {
             "loss_d": loss,
-            "d_real": self._verdict(real),
-            "d_fake": self._verdict(fake),
+            "d_real": self._mean(real),
+            "d_fake": self._mean(fake),
             "grad_norm2_d": norm2,
-        } | penalty
+            **said,
+            **penalty,
+        }
 
     def g_step(
         self,
@@ -185,18 +206,23 @@ class GAN(Task):
         made: Any = None,
         x_real: Array | None = None,
         noise: Array | None = None,
+        told: Sequence[Array] = (),
     ) -> Record:
         """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D.
 
         x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on. `noise`
         (N, *shape) is added to what D sees of G's batch, and the gradient by that is the gradient by G's batch.
+        `told` is as in d_step.
         """
-        G, D, ops = self.G, self.D, self.G.ops
+        G, D, ops, labels = self.G, self.D, self.G.ops, _labels(told)
         D.normalise_weights(iterate=False)
-        x_fake, ctx_g = made or G.forward(z)
-        fake, ctx_d = D.forward(pack(ops, added(ops, x_fake, noise), self.packing), mode="frozen")
-        against = [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1)[0]] if self.pairs else []
-        loss, dfake = self.loss.generator(ops, fake, *against)
+        x_fake, ctx_g = made or G.forward(z, labels=labels)
+        seen = pack(ops, added(ops, x_fake, noise), self.packing)
+        fake, ctx_d = D.forward(seen, mode="frozen", labels=labels)
+        against = []
+        if self.pairs:
+            against += [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1, labels=labels)[0]]
+        loss, dfake, said = self._generator(fake, against, told)
         loss = G.add_penalty(loss)
         G.zero_grad()
         dx_fake = D.backward(dfake, ctx_d, need_dw=False)
@@ -209,7 +235,25 @@ class GAN(Task):
                 ops.ema_update(ema.p, G.p, self.clock.array)
                 if G.state.size:  # running statistics, where G has any
                     ops.ema_update(ema.state, G.state, self.clock.array)
-        return {"loss_g": loss, "grad_norm2_g": norm2}
+        return {"loss_g": loss, "grad_norm2_g": norm2, **said}
+
+    def _critic(self, real: Any, fake: Any, told: Sequence[Array]) -> tuple[Array, Any, Any, Record]:
+        """D's outputs -> what D minimises (0-d), dreal, dfake, what a log says of a second head."""
+        ops = self.ops
+        loss, dreal, dfake = self.loss.critic(ops, _verdict(real), _verdict(fake))
+        if not self.condition.heads:
+            return loss, dreal, dfake, {}
+        more, dreal2, dfake2, said = self.condition.critic(ops, real[1], fake[1], told)
+        return ops.axpby(1.0, loss, 1.0, more), (dreal, dreal2), (dfake, dfake2), said
+
+    def _generator(self, fake: Any, against: Sequence[Any], told: Sequence[Array]) -> tuple[Array, Any, Record]:
+        """The same of what G minimises -> loss (0-d), dfake, what a log says."""
+        ops = self.ops
+        loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against))
+        if not self.condition.heads:
+            return loss, dfake, {}
+        more, dfake2, said = self.condition.generator(ops, fake[1], told)
+        return ops.axpby(1.0, loss, 1.0, more), (dfake, dfake2), said
 
     def replay(self, batches: Sequence[Array], step: int, ops: Any, labels: Sequence[Array] = ()) -> None:
         self.use(ops)
@@ -221,21 +265,51 @@ class GAN(Task):
         if not self.loss.probability:
             yield f"loss {self.config.loss.name}: D(x) and D(G(z)) are D's raw outputs, not probabilities"
 
+    def z(self, stream: str, tick: int, n: int, seed: int | None = None) -> Array:
+        z = super().z(stream, tick, n, seed)
+        seed = self.config.train.seed if seed is None else seed
+        return self.condition.with_codes(z, seed, stream, tick) if self.condition.codes else z
+
     def picture(self, stream: str, n: int, real: Array) -> Array | None:
-        """n samples, where they can be seen: images, or points in the plane."""
+        """n samples, where they can be seen: images, or points in the plane. With labels a row of images for each."""
         if len(self.shape) != 3 and self.shape != (2,):
             return None
-        return self.samples(self.z(stream, 0, n), "ema" if "ema" in self.nets else "g")
+        weights = "ema" if "ema" in self.nets else "g"
+        if not self.columns:
+            return self.samples(self.z(stream, 0, n), weights)
+        rows = min(self.condition.labels, MOST_ROWS)
+        z = np.tile(self.z(stream, 0, self.columns), (rows, 1))
+        return self.samples(z, weights, np.repeat(np.arange(rows), self.columns))
 
-    def samples(self, z: Array, weights: str) -> Array:
-        """z (N, Z) host -> (N, *shape) host, of net "ema" or "g"."""
-        return self.drawn(self.nets[weights], z)
+    @property
+    def columns(self) -> int:
+        return ROW if self.condition.labels and len(self.shape) == 3 else 0
+
+    @property
+    def labels(self) -> int:
+        return self.condition.labels
+
+    def samples(self, z: Array, weights: str, labels: Array | None = None) -> Array:
+        """z (N, Z), labels (N,) host -> (N, *shape) host, of net "ema" or "g". Without labels, each in turn."""
+        if self.labels and labels is None:
+            labels = np.arange(len(z)) % self.labels
+        return self.drawn(self.nets[weights], z, labels)
 
     def ema_decay(self) -> float:
         """min(train.ema, (1 + t) / (10 + t)) after t updates of G, so that initial values are soon forgotten."""
         t = self.opt_g.count
         return min(self.config.train.ema, (1 + t) / (10 + t))
 
-    def _verdict(self, logits: Array) -> Array:
-        """The mean of D's output: of its sigmoid where the loss reads it as a probability, else as it is."""
+    def _mean(self, y: Any) -> Array:
+        """The mean of D's verdict: of its sigmoid where the loss reads it as a probability, else as it is."""
+        logits = _verdict(y)
         return self.ops.mean(self.ops.activation(logits, Act("sigmoid")) if self.loss.probability else logits)
+
+
+def _verdict(y: Any) -> Array:
+    """D's first head (N,1), where it has two."""
+    return y[0] if isinstance(y, tuple) else y
+
+
+def _labels(told: Sequence[Array]) -> Array | None:
+    return told[0] if told else None

@@ -14,29 +14,35 @@ from minigan.training.atomic import atomic_bytes, reported
 from minigan.training.run import Run
 
 
-def samples(run: Run, n: int, seed: int, out: Path) -> None:
+def samples(run: Run, n: int, seed: int, out: Path, label: str | None = None) -> None:
     """n samples into `out`: .png a grid, .npy an array (uint8 images, float32 vectors), no suffix a folder of PNGs.
 
-    Raises ConfigError on another suffix, CheckpointError when the disk refuses.
+    `label` is a class by name or number; without it a run with classes gives each in turn, and a grid has a row for
+    each. Raises ConfigError on another suffix or an unknown class, CheckpointError when the disk refuses.
     """
     if out.suffix.lower() not in _WRITERS:
         raise ConfigError(f"--out {str(out)!r}: give a .png (grid), a .npy (array) or a folder without a suffix")
-    _WRITERS[out.suffix.lower()](run, n, seed, out)
+    _WRITERS[out.suffix.lower()](run, n, seed, out, label)
 
 
-def _png(run: Run, n: int, seed: int, out: Path) -> None:
-    pictures.save(pictures.samples(run.sample(n, seed), run.picture_range), out)
+def _png(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
+    x, labels = run.sample(n, seed, label=label), run.labels(n, label)
+    if labels is None or label is not None or len(run.shape) != 3:
+        picture = pictures.samples(x, run.picture_range)
+    else:
+        picture = pictures.by_class(pictures.to_uint8(x, run.picture_range), labels)
+    pictures.save(picture, out)
 
 
-def _npy(run: Run, n: int, seed: int, out: Path) -> None:
-    array(run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32"), out)
+def _npy(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
+    array(run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32", label), out)
 
 
-def _folder(run: Run, n: int, seed: int, out: Path) -> None:
+def _folder(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
     if len(run.shape) != 3:
         raise ConfigError(f"a sample is {run.shape[0]} numbers, no image; give a .npy")
     check_folder(out)
-    folder(run.sample(n, seed, "uint8"), out)
+    folder(run.sample(n, seed, "uint8", label), out)
 
 
 def array(x: NDArray[Any], out: Path) -> None:
@@ -76,11 +82,12 @@ def run_itself(run: Run, out: Path, net: str = "") -> str:
 
 def _onnx(run: Run, out: Path, net: str) -> str:
     if not net and run.weights not in run.task.nets:
-        nets = " or ".join(run.task.nets)
         raise ConfigError(
-            f"a run of task {run.config.task.name} has no generator; give --net {nets}, or a .safetensors (all weights)"
+            f"a run of task {run.config.task.name} has no generator; give --net, one of {', '.join(run.task.nets)}, "
+            "or a .safetensors (all weights)"
         )
-    which = f"net {net}" if net else f"the generator, {WEIGHTS[run.weights]},"
+    classes = f" of {len(run.classes)} classes" if run.classes else ""
+    which = f"net {net}" if net else f"the generator{classes}, {WEIGHTS[run.weights]},"
     return f"{which} of step {run.step}; {to_onnx.write(run, out, net)}"
 
 
@@ -93,18 +100,26 @@ def _safetensors(run: Run, out: Path, net: str) -> str:
 WEIGHTS = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}
 _FORMATS: dict[str, Callable[[Run, Path, str], str]] = {".onnx": _onnx, ".safetensors": _safetensors}
 _FRAME = 256  # pixels, about, of a walk's frame
-_WRITERS: dict[str, Callable[[Run, int, int, Path], None]] = {".png": _png, ".npy": _npy, "": _folder}
+_WRITERS: dict[str, Callable[[Run, int, int, Path, str | None], None]] = {".png": _png, ".npy": _npy, "": _folder}
 
 
-def walk(run: Run, seed: int, out: Path) -> None:
-    """A walk through z: .gif loops, .png shows a row per leg. Raises ConfigError on another suffix."""
+def walk(run: Run, seed: int, out: Path, label: str | None = None, code: int | None = None) -> None:
+    """A walk through z, of class `label`: .gif loops, .png shows a row per leg. With `code` along that code of infogan
+    instead, every class at once: a row for each, or side by side in every frame.
+
+    Raises ConfigError on another suffix, an unknown class or code.
+    """
     if out.suffix.lower() not in (".gif", ".png"):
         raise ConfigError(f"--out {str(out)!r}: give a .gif or a .png")
     if len(run.shape) != 3:
         raise ConfigError(f"a sample is {run.shape[0]} numbers, no image, so there is no picture of a walk")
-    frames = run.interpolate(seed)
+    if code is not None and label is not None:
+        raise ConfigError("--code shows every class, and --class one; leave one of them out")
+    frames = run.interpolate(seed, label=label) if code is None else run.sweep(code, seed)
     flat = frames.reshape(-1, *run.shape)
     if out.suffix.lower() == ".png":
         pictures.save(pictures.grid(flat, columns=frames.shape[1]), out)
+    elif code is not None:
+        pictures.save_gif([pictures.grid(column) for column in frames.swapaxes(0, 1)], out)
     else:
         pictures.save_gif([pictures.grid(image[None], smallest=_FRAME) for image in flat], out)

@@ -87,13 +87,17 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         data=dataclasses.replace(config.data, name=name, other=other),
     )
     kind, held = TASKS[config.task.name], None
-    if kind.labelled and dataset.labels is None:
+    if kind.judged and dataset.labels is None:
         raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
     if kind.judged:
         dataset, held = split(dataset, config.data.size or None, config.data.channels or None)
     size, seed = config.train.batch_size, config.train.seed
     batches = Unpaired(dataset, size, seed) if isinstance(dataset, Domains) else Batches(dataset, size, seed)
     task = make_task(config, ops, dataset.shape, len(dataset.classes))
+    if task.labelled and dataset.labels is None:
+        raise ConfigError(
+            f"model.condition {config.model.condition} goes by labels, but {dataset.name} has none; give other data"
+        )
     task.held = held
     check_forced(ops, task.nets.values())
     return Parts(config, ops, note, dataset, batches, task)

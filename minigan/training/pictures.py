@@ -24,20 +24,37 @@ def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.ui
     return np.clip(np.rint((x - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
 
 
-def grid(images: NDArray[np.uint8], columns: int | None = None, smallest: int = _SMALLEST) -> Image.Image:
-    """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged (bicubic)."""
+def grid(
+    images: NDArray[np.uint8],
+    columns: int | None = None,
+    smallest: int = _SMALLEST,
+    places: Sequence[int] | None = None,
+) -> Image.Image:
+    """(N,H,W,C) -> one picture, row by row, as square as can be; small images are enlarged (bicubic).
+
+    `places` (N,), counted row by row, says where each stands, where that is not one after the other.
+    """
     n, h, w, c = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
-    rows = -(-n // columns)
+    places = range(n) if places is None else places
+    rows = max(places) // columns + 1
     factor = max(1, smallest // h)
     size = (w * factor, h * factor)
     across, down = size[0] + _GAP, size[1] + _GAP
     mode, paper = ("L", _PAPER) if c == 1 else ("RGB", (_PAPER,) * 3)
     sheet = Image.new(mode, (columns * across + _GAP, rows * down + _GAP), paper)
-    for k, image in enumerate(images):
+    for k, image in zip(places, images, strict=True):
         tile = as_image(image).resize(size, Image.Resampling.BICUBIC)
         sheet.paste(tile, ((k % columns) * across + _GAP, (k // columns) * down + _GAP))
     return sheet
+
+
+def by_class(images: NDArray[np.uint8], labels: NDArray[Any]) -> Image.Image:
+    """(N,H,W,C) with labels (N,) -> one picture with a row per label, in the order of the labels."""
+    row = np.unique(labels, return_inverse=True)[1]
+    columns = int(np.bincount(row).max())
+    seen = np.array([(row[:k] == row[k]).sum() for k in range(len(row))])
+    return grid(images, columns, places=[int(place) for place in row * columns + seen])
 
 
 def as_image(x: NDArray[np.uint8]) -> Image.Image:
@@ -70,13 +87,15 @@ def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) ->
     return _drawn(figure)
 
 
-def samples(x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None) -> Image.Image:
-    """What a generator made: images as a grid, 2-D points as a plot over `real` ones.
+def samples(
+    x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None, columns: int = 0
+) -> Image.Image:
+    """What a generator made: images as a grid (`columns` wide, 0: square), 2-D points as a plot over `real` ones.
 
     `value_range`: black and white, or the axes' limits. Raises ConfigError for other vectors.
     """
     if x.ndim == 4:
-        return grid(to_uint8(x, value_range))
+        return grid(to_uint8(x, value_range), columns or None)
     if x.shape[1:] == (2,):
         return scatter(x, value_range, real)
     raise ConfigError(f"a sample is {x.shape[1]} numbers, of which no picture is drawn (2 are); write a .npy")

@@ -1,10 +1,11 @@
-"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives; of
-nets that take pictures, x (N,H,W,C) -> y (N,H,W,C).
+"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives. One
+that is told labels takes them as a second input, label (N,) int64. Of nets that take pictures, x (N,H,W,C) -> y.
 
 ONNX puts channels first, so images are turned where they first meet a layer that cares, and back at the end. Batchnorm
 runs on its running statistics, y = s x + t with s = gamma / sqrt(var + eps), t = beta - mean s: where it follows a
 convolution or dense layer without an activation between them, s goes into that layer's weights and s and t into its
-bias; elsewhere it stays as one product and one sum. Source: onnx.ai/onnx/operators, opset 22.
+bias; elsewhere it stays as one product and one sum, and by label where it has a gamma and a beta for each.
+Source: onnx.ai/onnx/operators, opset 22.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from minigan.models.layers import (
     Activation,
     AvgPool2x,
     BatchNorm,
+    ConcatLabel,
+    ConditionalBatchNorm,
     Conv2d,
     ConvTranspose2d,
     Dropout,
@@ -38,6 +41,7 @@ from minigan.training.run import Run
 OPSET, IR = 22, 10  # ONNX 1.17, onnxruntime 1.20
 LATENTS = 64
 BOUND = 1e-5  # of the largest |x|, where that is above 1
+LABEL = "label"  # the input that samples' labels come in by
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)  # perm of a Transpose: channels first, channels last
 
 
@@ -90,8 +94,8 @@ ACTS: dict[str, Callable[[Act], tuple[str, dict[str, Any]]]] = {
 }
 
 
-def _scale_shift(graph: Graph, norm: BatchNorm) -> tuple[NDArray[Any], NDArray[Any]]:
-    """s and t of y = s x + t, (C,) each, in float64."""
+def _scale_shift(graph: Graph, norm: BatchNorm | ConditionalBatchNorm) -> tuple[NDArray[Any], NDArray[Any]]:
+    """s and t of y = s x + t, (C,) each, or (K,C) by label, in float64."""
     gamma, beta, mean, var = (graph.array(a).astype(np.float64) for a in (norm.gamma, norm.beta, norm.mean, norm.var))
     s = gamma / np.sqrt(var + norm.eps)
     return s, beta - mean * s
@@ -136,6 +140,33 @@ def _batchnorm(graph: Graph, layer: BatchNorm, x: Value) -> Value:
     scaled = graph.node("Mul", f"{layer.name}.scaled", x.name, graph.constant(f"{layer.name}.scale", s.reshape(axes)))
     y = graph.node("Add", layer.name, scaled, graph.constant(f"{layer.name}.shift", t.reshape(axes)))
     return graph.act(Value(y, x.first), layer.act, layer.name)
+
+
+def _conditional_batchnorm(graph: Graph, layer: ConditionalBatchNorm, x: Value) -> Value:
+    scale, shift = (
+        _by_label(graph, f"{layer.name}.{key}", table, _per_channel(layer, x))
+        for key, table in zip(("scale", "shift"), _scale_shift(graph, layer), strict=True)
+    )
+    scaled = graph.node("Mul", f"{layer.name}.scaled", x.name, scale)
+    y = graph.node("Add", layer.name, scaled, shift)
+    return graph.act(Value(y, x.first), layer.act, layer.name)
+
+
+def _per_channel(layer: Any, x: Value) -> tuple[int, ...]:
+    """What a sample's (C,) numbers are reshaped to beside x."""
+    return layer.in_shape if len(layer.in_shape) == 1 else (-1, 1, 1) if x.first else (1, 1, -1)
+
+
+def _concat_label(graph: Graph, layer: ConcatLabel, x: Value) -> Value:
+    e = _by_label(graph, f"{layer.name}.e", graph.array(layer.w), (*layer.in_shape[:-1], layer.features))
+    x = graph.ordered(x, False, layer.in_shape)
+    return Value(graph.node("Concat", layer.name, x.name, e, axis=-1))
+
+
+def _by_label(graph: Graph, name: str, table: NDArray[Any], shape: tuple[int, ...]) -> str:
+    """table (K,F): of each sample the row of its label, reshaped to `shape`."""
+    row = graph.node("Gather", f"{name}.row", graph.constant(f"{name}.table", table), LABEL)
+    return graph.node("Reshape", name, row, graph.constant(f"{name}.shape", (0, *shape), np.int64))
 
 
 def _instancenorm(graph: Graph, layer: InstanceNorm, x: Value) -> Value:
@@ -197,6 +228,8 @@ WRITERS: dict[type, Callable[[Graph, Any, Value], Value]] = {
     Conv2d: lambda graph, layer, x: _weighted(graph, layer, x, None),
     ConvTranspose2d: lambda graph, layer, x: _weighted(graph, layer, x, None),
     BatchNorm: _batchnorm,
+    ConditionalBatchNorm: _conditional_batchnorm,
+    ConcatLabel: _concat_label,
     InstanceNorm: _instancenorm,
     Activation: lambda graph, layer, x: graph.act(x, layer.act, layer.name),
     Dropout: lambda graph, layer, x: x,  # which drops in training alone
@@ -227,17 +260,24 @@ def model(net: Net, helper: Any, numpy_helper: Any) -> Any:
     given, gives = names(net)
     last = graph.ordered(_write(graph, net.root, Value(given)), False, net.out_shape)
     graph.node("Identity", gives, last.name)
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(np.float32))
+    kind, whole = (helper.np_dtype_to_tensor_dtype(np.dtype(a)) for a in (np.float32, np.int64))
     made = helper.make_graph(
         graph.nodes,
         "generator",
-        [helper.make_tensor_value_info(given, kind, ("N", *net.in_shape))],
+        [
+            helper.make_tensor_value_info(given, kind, ("N", *net.in_shape)),
+            *([helper.make_tensor_value_info(LABEL, whole, ("N",))] if _told(net) else []),
+        ],
         [helper.make_tensor_value_info(gives, kind, ("N", *net.out_shape))],
         [numpy_helper.from_array(a, name) for name, a in graph.constants.items()],
     )
     return helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="minigan"
     )
+
+
+def _told(net: Net) -> bool:
+    return any(isinstance(layer, ConcatLabel | ConditionalBatchNorm) for layer in net.layers)
 
 
 def write(run: Run, out: Path, name: str = "") -> str:
@@ -268,13 +308,14 @@ def _compared(run: Run, net: Net, data: bytes, out: Path) -> str:
         import onnxruntime
     except ImportError:
         return "passed onnx.checker; not run, for onnxruntime is not installed"
-    m = run.config.model
     if len(net.in_shape) == 3:
-        given = rng.host(0, "export").uniform(*run.picture_range, (LATENTS, *net.in_shape)).astype(np.float32)
+        x = rng.host(0, "export").uniform(*run.picture_range, (LATENTS, *net.in_shape)).astype(np.float32)
     else:
-        given = rng.draw_z(0, "sample", 0, LATENTS, m.z, m.noise).astype(np.float32)
+        x = run.task.z("sample", 0, LATENTS, 0).astype(np.float32)
+    labels = run.labels(LATENTS) if _told(net) else None
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (x,), own = session.run(None, {names(net)[0]: given}), run.task.drawn(net, given)
+    given = {names(net)[0]: x} | ({} if labels is None else {LABEL: labels.astype(np.int64)})
+    (x,), own = session.run(None, given), run.task.drawn(net, x, labels)
     worst = float(np.abs(x - own).max() / max(1.0, np.abs(own).max()))
     if not worst <= BOUND:
         raise BackendError(

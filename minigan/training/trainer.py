@@ -190,7 +190,7 @@ class Trainer:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
-            "classes": len(self.parts.dataset.classes),
+            "classes": list(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
@@ -209,7 +209,8 @@ class Trainer:
         real = self.parts.real_rows(POINTS if points else n)
         x = self.task.picture(stream, POINTS if points else n, real)
         if x is not None:
-            pictures.save(pictures.samples(x, self.parts.picture_range, real if points else None), path)
+            picture = pictures.samples(x, self.parts.picture_range, real if points else None, self.task.columns)
+            pictures.save(picture, path)
 
     def _plot(self) -> None:
         if self.log.lines:

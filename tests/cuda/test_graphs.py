@@ -121,8 +121,8 @@ class Queued:
         return op if name.startswith("prepare") else partial(self._queue, op)
 
     def _queue(self, op: Callable[..., Any], *args: Any) -> Any:
-        with np.errstate(all="ignore"):  # on numbers that mean nothing yet, for the shapes
-            found = op(*(np.array(a) if isinstance(a, np.ndarray) else a for a in args))
+        with np.errstate(all="ignore"):  # on numbers that mean nothing yet, for the shapes; labels may not be any
+            found = op(*(a * (a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in args))
         several = isinstance(found, tuple)
         outs = [self.device.empty(a.shape, a.dtype) for a in (found if several else [found]) if a is not None]
         known = self.device.known

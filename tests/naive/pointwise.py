@@ -61,6 +61,10 @@ def scale(x: Array, alpha: float) -> Array:
     return filled(x.shape, lambda *at: alpha * x[at])
 
 
+def exp(x: Array) -> Array:
+    return filled(x.shape, lambda *at: math.exp(x[at]))
+
+
 def clip(p: Array, limit: float) -> None:
     for at in indices(p.shape):
         if p[at] > limit:

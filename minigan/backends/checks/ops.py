@@ -133,6 +133,11 @@ def scale(x: Array, alpha: float) -> None:
     expect_some("x", x)
 
 
+@rule("x")
+def exp(x: Array) -> None:
+    expect_some("x", x)
+
+
 @rule("p!")
 def clip(p: Array, limit: float) -> None:
     expect_some("p", p)

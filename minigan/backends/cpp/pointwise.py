@@ -42,6 +42,11 @@ def scale(x: Array, alpha: float) -> Array:
     return run(kernels.scale, checks.scale, x, alpha)
 
 
+def exp(x: Array) -> Array:
+    """e^x, elementwise; its own derivative, so its backward is mul(dy, y). In double: few numbers need it."""
+    return run(kernels.exp, checks.exp, x)
+
+
 def clip(p: Array, limit: float) -> None:
     """p <- min(max(p, -limit), limit), in place; NaN stays NaN."""
     run(kernels.clip, checks.clip, p, limit)

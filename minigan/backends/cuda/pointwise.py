@@ -118,6 +118,7 @@ _ACTIVATION_BACKWARD_TANGENTS = _kernels(_of_four, _FOUR, {
 })  # fmt: skip
 _OF_ONE = _kernels(_of_one, _ONE, {
     "scale": lambda x, alpha, _: alpha * x,
+    "exp": lambda x, _, __: float32(math.exp(x)),
     "clip": lambda p, limit, _: -limit if p < -limit else (limit if p > limit else p),
 })  # fmt: skip
 _OF_TWO = _kernels(_of_two, _TWO, {
@@ -185,6 +186,14 @@ def scale(x: Array, alpha: float) -> Array:
     checked(checks.scale, x, alpha)
     y = device().empty(x.shape)
     _OF_ONE["scale"](x.size, x, float(alpha), 0.0, y)
+    return y
+
+
+def exp(x: Array) -> Array:
+    """e^x, elementwise; its own derivative, so its backward is mul(dy, y)."""
+    checked(checks.exp, x)
+    y = device().empty(x.shape)
+    _OF_ONE["exp"](x.size, x, 0.0, 0.0, y)
     return y
 
 

@@ -102,6 +102,12 @@ def scale(x: Array, alpha: float) -> Array:
     return x.dtype.type(alpha) * x
 
 
+def exp(x: Array) -> Array:
+    """e^x, elementwise; its own derivative, so its backward is mul(dy, y)."""
+    checks.exp(x)
+    return np.exp(x)
+
+
 def clip(p: Array, limit: float) -> None:
     """p <- min(max(p, -limit), limit), in place; NaN stays NaN.
 

@@ -10,6 +10,7 @@ backward_tangent gives tdx and adds to dw how dw moves. docs/second-order.md der
 from minigan.models.layers.base import DCGAN_NORMAL, MODES, How, Layer, Param, Straight, bent, or_zeros
 from minigan.models.layers.conv import Conv2d, ConvTranspose2d
 from minigan.models.layers.image import AvgPool2x, MinibatchStddev, Reshape, Upsample2x
+from minigan.models.layers.label import ConcatLabel, ConditionalBatchNorm, Projection
 from minigan.models.layers.linear import Embedding, Linear
 from minigan.models.layers.norm import BatchNorm, InstanceNorm, LayerNorm
 from minigan.models.layers.pointwise import Activation, Dropout
@@ -20,6 +21,8 @@ __all__ = [
     "Activation",
     "AvgPool2x",
     "BatchNorm",
+    "ConcatLabel",
+    "ConditionalBatchNorm",
     "Conv2d",
     "ConvTranspose2d",
     "Dropout",
@@ -31,6 +34,7 @@ __all__ = [
     "Linear",
     "MinibatchStddev",
     "Param",
+    "Projection",
     "Reshape",
     "Straight",
     "Upsample2x",
