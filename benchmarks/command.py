@@ -89,15 +89,15 @@ def threads_or_all(threads: int) -> int:
     return threads or environment.threads()
 
 
-def machine(what: str, threads: int, rounds: int) -> dict[str, Any]:
-    """What a result begins with, taken before anything runs."""
+def machine(what: str, threads: int, **repeats: int) -> dict[str, Any]:
+    """What a result begins with, taken before anything runs. `repeats` says how often: rounds=N or seeds=N."""
     return {
         "what": what,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "cpu": environment.cpu(),
         "threads": threads,
         "load_average_before": list(os.getloadavg()),
-        "rounds": rounds,
+        **repeats,
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith("MINIGAN_")},
     }
 
@@ -106,7 +106,7 @@ def finish(result: dict[str, Any], out: Path | None) -> None:
     """Writes the result and prints its table."""
     if out is None:
         cpu = re.sub(r"[^a-z0-9]+", "-", result["cpu"].lower()).strip("-")
-        out = RESULTS / f"{result['date'][:10]}-{cpu}-{result['what']}.json"
+        out = RESULTS / f"{result['date'][:10]}-{cpu}-{result['what'].replace(' ', '-')}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table.text(result))

@@ -55,6 +55,7 @@ TRACES: dict[str, tuple[str, list[str], str]] = {
     "hinge": ("dcgan-mnist", [*SMALL, "loss.name=hinge", *MOMENTUM, "d.clip_norm=3.1"], "synthetic"),
     "wasserstein": ("dcgan-mnist", [*SMALL, "loss.name=wasserstein", *CLIPPED, "d.clip_norm=0.62"], "synthetic"),
     "relativistic": ("dcgan-mnist", [*SMALL, "loss.name=relativistic", "train.n_critic=2"], "synthetic"),
+    "feature-matching": ("dcgan-mnist", [*SMALL, "loss.name=feature-matching"], "synthetic"),
 }
 SYNTHETIC_SHAPE = (8, 8, 3)
 
@@ -76,7 +77,8 @@ def mse(x: Tensor, target: float) -> Tensor:
     return F.mse_loss(x, torch.full_like(x, target))
 
 
-# name: (loss of D from real, fake, smoothing; loss of G from fake and real; whether D(x) means D's sigmoid)
+# name: (loss of D from real, fake, smoothing; loss of G from fake and real; whether D(x) means D's sigmoid);
+# feature-matching's loss of G is given what feeds D's last layer
 LOSSES: dict[str, tuple[Callable[[Tensor, Tensor, float], Tensor], Callable[[Tensor, Tensor], Tensor], bool]] = {
     "minimax": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f, r: F.logsigmoid(-f).mean(), True),
     "non-saturating": (lambda r, f, s: bce(r, 1 - s) + bce(f, 0), lambda f, r: -F.logsigmoid(f).mean(), True),
@@ -84,6 +86,11 @@ LOSSES: dict[str, tuple[Callable[[Tensor, Tensor, float], Tensor], Callable[[Ten
     "hinge": (lambda r, f, s: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f, r: -f.mean(), False),
     "wasserstein": (lambda r, f, s: f.mean() - r.mean(), lambda f, r: -f.mean(), False),
     "relativistic": (lambda r, f, s: F.softplus(f - r).mean(), lambda f, r: F.softplus(r - f).mean(), False),
+    "feature-matching": (
+        lambda r, f, s: bce(r, 1 - s) + bce(f, 0),
+        lambda f, r: (f.mean(dim=0) - r.mean(dim=0)).square().sum(),
+        True,
+    ),
 }
 
 OPTIMIZERS: dict[str, Callable[[Any, Any], torch.optim.Optimizer]] = {
@@ -167,28 +174,30 @@ class Reference:
             x = self._norm(conv_transpose(x, self.p[f"g.{3 + 2 * k}.w"], stride), f"g.{4 + 2 * k}", update)
         return conv_transpose(x, self.p[f"g.{1 + 2 * len(strides)}.w"], strides[-1]).permute(0, 2, 3, 1)
 
-    def _dcgan_d(self, x: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
+    def _dcgan_d(self, x: Tensor, drop: Callable[[Tensor, str], Tensor]) -> tuple[Tensor, Tensor]:
         for k in range(len(self.model.widths_d)):
             y = conv(x.permute(0, 3, 1, 2), self.p[f"d.{2 * k}.w"], self.p[f"d.{2 * k}.b"], 2).permute(0, 2, 3, 1)
             x = drop(ACTIVATIONS[self.model.act_d](y, self.model.slope), f"d.{2 * k + 1}")
         last = f"d.{2 * len(self.model.widths_d) + 1}"
-        return x.reshape(len(x), -1) @ self.p[f"{last}.w"] + self.p[f"{last}.b"]
+        x = x.reshape(len(x), -1)
+        return x, x @ self.p[f"{last}.w"] + self.p[f"{last}.b"]
 
     def _mlp_g(self, z: Tensor, update: bool) -> Tensor:
         hidden = ACTIVATIONS[self.model.act_g](F.linear(z, self.p["g.0.w"].T, self.p["g.0.b"]), self.model.slope)
         return F.linear(hidden, self.p["g.1.w"].T, self.p["g.1.b"]).reshape(-1, *self.shape)
 
-    def _mlp_d(self, x: Tensor, drop: Callable[[Tensor, str], Tensor]) -> Tensor:
+    def _mlp_d(self, x: Tensor, drop: Callable[[Tensor, str], Tensor]) -> tuple[Tensor, Tensor]:
         hidden = F.linear(x.reshape(len(x), -1), self.p["d.1.w"].T, self.p["d.1.b"])
-        return F.linear(ACTIVATIONS[self.model.act_d](hidden, self.model.slope), self.p["d.2.w"].T, self.p["d.2.b"])
+        hidden = ACTIVATIONS[self.model.act_d](hidden, self.model.slope)
+        return hidden, F.linear(hidden, self.p["d.2.w"].T, self.p["d.2.b"])
 
     def generate(self, z: np.ndarray, update: bool) -> Tensor:
         """z (N,Z) -> images (N,H,W,C); `update` moves the running statistics."""
         families = {"dcgan": self._dcgan_g, "mlp": self._mlp_g}
         return ACTIVATIONS[self.model.output](families[self.model.family](torch.tensor(z), update), self.model.slope)
 
-    def judge(self, x: Tensor, tick: int, call: int) -> Tensor:
-        """Images (N,H,W,C) -> D's output (N,1); (tick, call) choose the dropout masks."""
+    def judge(self, x: Tensor, tick: int, call: int) -> tuple[Tensor, Tensor]:
+        """Images (N,H,W,C) -> what feeds D's last layer (N,F), and D's output (N,1); (tick, call) choose the masks."""
         clock = np.zeros(WORDS)
         clock[:HOST_WORDS] = host_words(self.config.train.seed, tick, [], np.float64)
 
@@ -226,7 +235,7 @@ class Reference:
             tick = step * (train.n_critic + 1) + k
             with torch.no_grad():
                 images = self.generate(self._z("z/d", tick), update=False)
-            real, fake = self.judge(torch.tensor(batch), tick, 0), self.judge(images, tick, 1)
+            (_, real), (_, fake) = self.judge(torch.tensor(batch), tick, 0), self.judge(images, tick, 1)
             out |= {"d_real": mean(real.detach()), "d_fake": mean(fake.detach())}
             out |= self.update("d", self.critic_loss(real, fake, self.config.loss.smoothing), self.config.d)
             if train.weight_clip:
@@ -234,8 +243,9 @@ class Reference:
                     for t in self.of("d").values():
                         t.clamp_(-train.weight_clip, train.weight_clip)
         tick = step * (train.n_critic + 1) + len(batches)
-        fake = self.judge(self.generate(self._z("z/g", tick), update=True), tick, 0)
-        real = self.judge(torch.tensor(batches[-1]), tick, 1)
+        which = 0 if self.config.loss.name == "feature-matching" else 1
+        fake = self.judge(self.generate(self._z("z/g", tick), update=True), tick, 0)[which]
+        real = self.judge(torch.tensor(batches[-1]), tick, 1)[which]
         out |= self.update("g", self.generator_loss(fake, real), self.config.g)
         for schedule in self.schedules.values():
             schedule.step()

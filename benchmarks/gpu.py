@@ -202,7 +202,7 @@ def gpu(
 ) -> None:
     """Times steps and ops on the GPU, minigan and PyTorch where it is installed; writes a JSON and a text table."""
     cpus, sizes = command.threads_or_all(0), TRIAL if trial else Sizes()
-    result = command.machine("gpu", cpus, sizes.blocks)
+    result = command.machine("gpu", cpus, rounds=sizes.blocks)
     settings = {"threads": 1 if trial else cpus, "backend": "cuda", "device": "cpu" if trial else "cuda"}
     with ExitStack() as stack:
         sides = Sides(stack, seconds, sizes)

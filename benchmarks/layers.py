@@ -74,7 +74,7 @@ def layers(
     rows = works.chosen(STEPS, only)
     command.check(rows, only)
     threads = command.threads_or_all(threads)
-    result = command.machine("layers", threads, rounds)
+    result = command.machine("layers", threads, rounds=rounds)
     settings = {"threads": threads, "backend": backend}
     with Worker("minigan_nets", settings) as whole, Worker("minigan_layers", settings) as apart:
         result["minigan"] = apart.ask("about")

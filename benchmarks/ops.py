@@ -68,7 +68,7 @@ def ops(
     rows = works.chosen(works.OPS, only)
     command.check(rows, only)
     threads = command.threads_or_all(threads)
-    result = command.machine("ops", threads, rounds)
+    result = command.machine("ops", threads, rounds=rounds)
     plan = {"MINIGAN_PLAN": ",".join(f"{op}={algorithm}" for op in CONVOLUTIONS)} if algorithm else {}
     result["variables"] |= plan
     with ExitStack() as stack:

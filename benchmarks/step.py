@@ -99,7 +99,7 @@ def step(
     rows = works.chosen(works.STEPS, only)
     command.check(rows, only)
     threads = command.threads_or_all(threads)
-    result = command.machine("step", threads, rounds)
+    result = command.machine("step", threads, rounds=rounds)
     with Worker("minigan_nets", {"threads": threads, "backend": backend}) as worker:
         result["minigan"] = worker.ask("about")
     command.note(result["minigan"]["chosen"])

@@ -1,9 +1,11 @@
 """A result as a table, written between two marks of a README:   python -m benchmarks.table RESULT.json
 
-A result of benchmarks.step goes into README.md, one of benchmarks.ops or benchmarks.layers into benchmarks/README.md.
+A result of benchmarks.step goes into README.md, one of benchmarks.ops or benchmarks.layers into benchmarks/README.md,
+one of benchmarks.modes into docs/modes.md.
 """
 
 import json
+import statistics
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,8 @@ from minigan.errors import MiniganError
 BEGIN, END = "<!-- table of benchmarks.{} -->", "<!-- end of the table -->"
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = ROOT / "benchmarks" / "README.md"
-TARGETS = {"step": ROOT / "README.md", "ops": BESIDE, "layers": BESIDE}
+MODES = ROOT / "docs" / "modes.md"
+TARGETS = {"step": ROOT / "README.md", "ops": BESIDE, "layers": BESIDE, "modes ring8": MODES, "modes grid25": MODES}
 
 
 def milliseconds(seconds: float) -> str:
@@ -87,7 +90,27 @@ def _work(row: dict[str, Any]) -> list[str]:
     return [*counts, f"{row['done_gflop_per_s']:.3g}", share, f"{row['gb_per_s']:.3g}"]
 
 
-TABLES = {"step": _step, "ops": _ops, "layers": _layers}
+def _modes(result: dict[str, Any]) -> list[list[str]]:
+    modes, published = result["modes"], result["published"]
+    head = ["cure", f"modes of {modes}", "by seed", "of high quality", "reverse KL, nats", "seconds a run"]
+    rows = []
+    for name in result["cures"]:
+        runs = [row for row in result["rows"] if row["name"] == name]
+        found, quality, kl, seconds = (
+            [run[key] for run in runs] for key in ("found", "high_quality", "reverse_kl", "seconds")
+        )
+        by_seed, paper = " ".join(map(str, found)), str(published.get(name, ""))
+        cells = [_spread(found, ".1f"), by_seed, _spread(quality, ".0%"), _spread(kl, ".2f")]
+        rows.append([name, *cells, f"{statistics.mean(seconds):.0f}", paper])
+    return [[*head, "modes in PacGAN's paper"], *rows]
+
+
+def _spread(values: list[float], form: str) -> str:
+    """Mean and standard deviation."""
+    return f"{statistics.mean(values):{form}} ± {statistics.stdev(values):{form}}"
+
+
+TABLES = {"step": _step, "ops": _ops, "layers": _layers, "modes ring8": _modes, "modes grid25": _modes}
 
 
 def _remarks(result: dict[str, Any]) -> list[str]:
@@ -116,8 +139,12 @@ def text(result: dict[str, Any]) -> str:
     if "peak_gflop_per_s" in ours:
         peak = ours["peak_gflop_per_s"]
         facts.append(f"measured peak {peak:.0f} GFLOP/s" if peak else "peak not measured")
-    how = f"Medians, quartiles in brackets, {result['rounds']} rounds, {result['date'][:10]}."
-    return "\n".join([*lines, "", " ".join([f"{'; '.join(facts)}. {how}", *_remarks(result)])])
+    date = result["date"][:10]
+    medians = "Medians, quartiles in brackets, {rounds} rounds"
+    how = "Means ± standard deviations over {seeds} seeds" if "seeds" in result else medians
+    return "\n".join(
+        [*lines, "", " ".join([f"{'; '.join(facts)}. {how.format(**result)}, {date}.", *_remarks(result)])]
+    )
 
 
 def _pytorch(result: dict[str, Any]) -> list[str]:
@@ -147,7 +174,7 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as e:
         raise MiniganError(f"{path}: cannot be read as a result ({e})") from e
     if not isinstance(result, dict) or result.get("what") not in TABLES:
-        raise MiniganError(f"{path}: is no result of benchmarks.step, ops or layers")
+        raise MiniganError(f"{path}: is no result of benchmarks.step, ops, layers or modes")
     return result
 
 

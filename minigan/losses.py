@@ -5,6 +5,15 @@ L_D = mean loss(D(x), real) + mean loss(D(G(z)), fake)          L_G = mean loss(
 or, on pairs of a real and a generated sample, what their difference gets:
 
 L_D = mean loss(D(x) - D(G(z)), critic)                         L_G = mean loss(D(G(z)) - D(x), generator)
+
+The *softplus* or *logistic* losses of other programs stand here too, since bce on logits is a softplus: -log sigmoid(x)
+is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x). So `non-saturating` is L_D = softplus(-D(x)) +
+softplus(D(G(z))), L_G = softplus(-D(G(z))), the logistic loss of StyleGAN (arXiv:1812.04948); `minimax` is its
+saturating form, L_G = -softplus(D(G(z))); and `relativistic` has softplus on the difference.
+
+Feature matching (arXiv:1606.03498) reads inside D, where f is what one of its layers gives: D's loss is a row's, and
+
+L_G = || mean f(x) - mean f(G(z)) ||^2
 """
 
 import importlib
@@ -44,7 +53,16 @@ class Pairs(NamedTuple):
     smooths: bool = False
 
 
-LOSSES: dict[str, Row | Pairs] = {
+class Features(NamedTuple):
+    """A GAN loss by which G matches the mean of D's features, and D goes by the logit losses of a Row."""
+
+    real: Term
+    fake: Term
+    probability: bool
+    smooths: bool = True
+
+
+LOSSES: dict[str, Row | Pairs | Features] = {
     # Goodfellow et al. 2014, arXiv:1406.2661: G minimises log(1 - D(G(z))), which saturates while D is sure
     "minimax": Row(Term("bce", 1), Term("bce", 0), Term("minimax"), True),
     # the same paper, section 3: G minimises -log D(G(z))
@@ -58,17 +76,22 @@ LOSSES: dict[str, Row | Pairs] = {
     # Jolicoeur-Martineau 2018, arXiv:1807.00734; with penalty r1+r2 R3GAN's, arXiv:2501.05441: bce with target 1 is
     # softplus(-x), so each player wants its own sample's D above the other's
     "relativistic": Pairs(Term("bce", 1), Term("bce", 1)),
+    # Salimans et al. 2016, arXiv:1606.03498, section 3.1; D's loss is the non-saturating GAN's
+    "feature-matching": Features(Term("bce", 1), Term("bce", 0), True),
 }
 
 
 class Loss:
     """A row at work. `smoothing` s lowers bce's target of real samples from 1 to 1 - s (arXiv:1606.03498)."""
 
-    pairs = False
+    pairs = features = False
+    generator_term: Term
 
-    def __init__(self, row: Row, smoothing: float = 0.0):
+    def __init__(self, row: Row | Features, smoothing: float = 0.0):
         self.real = Term(row.real.kind, row.real.target - smoothing)
-        self.fake, self.generator_term, self.probability = row.fake, row.generator, row.probability
+        self.fake, self.probability = row.fake, row.probability
+        if isinstance(row, Row):
+            self.generator_term = row.generator
 
     def critic(self, ops: Any, real: Array, fake: Array) -> tuple[Array, Array, Array]:
         """real, fake: D's outputs (N,1) -> loss (0-d), dreal, dfake."""
@@ -85,7 +108,7 @@ class Loss:
 class PairLoss:
     """A row of pairs at work: sample n of the real batch is held against sample n of the generated one."""
 
-    pairs = True
+    pairs, features = True, False
 
     def __init__(self, row: Pairs):
         self.critic_term, self.generator_term, self.probability = row.critic, row.generator, row.probability
@@ -101,12 +124,33 @@ class PairLoss:
         return loss, dfake
 
 
+class FeatureLoss(Loss):
+    """A row of features at work: both arguments of `generator` are what a layer of D gives, not D's outputs."""
+
+    pairs = features = True
+
+    def generator(self, ops: Any, fake: Array, real: Array) -> tuple[Array, Array]:  # type: ignore[override]
+        """fake, real: features (N,...) of generated and of real samples -> loss (0-d), dfake.
+
+        d = mean f(G(z)) - mean f(x)      loss = ||d||^2      dfake[n] = 2 d / N
+        A mean over samples is a linear op whose x is one row of 1/N and whose w are the features; so is its gradient.
+        """
+        N = fake.shape[0]
+        share = ops.zeros((1, N), fake.dtype)
+        ops.copyto(share, 1 / N)
+        d = ops.linear(share, ops.axpby(1.0, fake, -1.0, real).reshape(N, -1), None, None)
+        dfake = ops.zeros((N, d.shape[1]), fake.dtype)
+        ops.linear_wgrad(ops.scale(d, 2.0), share, dfake, None)
+        return ops.sum_squares(d), dfake.reshape(fake.shape)
+
+
 def make_loss(name: str, smoothing: float = 0.0) -> Any:
     """A loss by its name in LOSSES, or the user's own as "module:function".
 
     The function is called with `smoothing` and gives an object like Loss: critic(ops, real, fake) -> loss, dreal,
     dfake; generator(ops, fake) -> loss, dfake; probability, whether D's sigmoid is what a log shows. If it has a true
-    `pairs`, G's step also runs D on the real batch, and calls generator(ops, fake, real).
+    `pairs`, G's step also runs D on the real batch, and calls generator(ops, fake, real); with a true `features` both
+    are what D's layer loss.layer gives.
     """
     if ":" not in name:
         if name not in LOSSES:
@@ -116,7 +160,9 @@ def make_loss(name: str, smoothing: float = 0.0) -> Any:
             raise ConfigError(
                 f"loss.smoothing {smoothing} is for losses on probabilities, not for {name}; leave it out"
             )
-        return PairLoss(row) if isinstance(row, Pairs) else Loss(row, smoothing)
+        if isinstance(row, Pairs):
+            return PairLoss(row)
+        return Loss(row, smoothing) if isinstance(row, Row) else FeatureLoss(row, smoothing)
     loss = called(name, smoothing)
     missing = [word for word in ("critic", "generator", "probability") if not hasattr(loss, word)]
     if missing:

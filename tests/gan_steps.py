@@ -46,11 +46,18 @@ KINDS: dict[str, tuple[str, ...]] = {
     "on pairs": ("loss.name=relativistic", "penalty.name=r1+r2", "penalty.weight=0.1"),
     "packed": ("model.packing=3",),
     "noise": ("train.instance_noise=0.3", "train.noise_steps=100", "loss.name=relativistic", "penalty.name=r1"),
+    "augmented": (
+        'train.augment=["translation", "cutout", "colour", "flip"]', "train.n_critic=1", "loss.name=relativistic",
+        "penalty.name=r1", "penalty.weight=0.1",
+    ),
+    "consistency": ('train.augment=["translation", "flip"]', "train.consistency=0.5", "train.n_critic=1"),
+    "features": ("loss.name=feature-matching", "train.n_critic=1"),
     "r1": ("penalty.name=r1", "model.norm_d=instance", "model.act_d=tanh", "train.n_critic=1"),
     "projection": (
         "model.condition=projection", "model.condition_g=batchnorm", "penalty.name=r1", "penalty.weight=0.1",
     ),
     "infogan, shared batch": ("model.condition=infogan", "train.share_fake=true", "model.label_features=3"),
+    "residual, groups": ("model.family=resnet", "model.norm_d=layer", "model.minibatch_stddev=3", "train.n_critic=1"),
     "mlp": ("model.family=mlp", "model.dropout=0.0", "train.ema=0.0"),
 }  # fmt: skip
 

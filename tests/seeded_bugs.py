@@ -4,12 +4,14 @@ from pathlib import Path
 
 import bugs_condition
 import bugs_cyclegan
+import bugs_features
 import bugs_nets
 import bugs_oracle
 import bugs_second
 from seeding import Bug
 
-_PARTS = (bugs_oracle.BUGS, bugs_nets.BUGS, bugs_second.BUGS, bugs_cyclegan.BUGS, bugs_condition.BUGS)
+_FAMILIES = (bugs_oracle, bugs_nets, bugs_second, bugs_features, bugs_cyclegan, bugs_condition)
+_PARTS = [family.BUGS for family in _FAMILIES]
 _FILES = dict.fromkeys(file for part in _PARTS for file in part)  # each once, in this order
 
 BUGS = [Bug(what, file, *rest) for file in _FILES for part in _PARTS for what, *rest in part.get(file, ())]
@@ -25,8 +27,10 @@ code, and checks of the standing suite that must then fail (they may not be the 
 - `wiring`: a test of `tests/test_wiring.py`, the GAN step
 - `cyclegan`: a test of `tests/test_cyclegan.py`, the CycleGAN step
 - `second`: a test of `tests/test_second.py`, tangent passes and penalties
+- `regular`: a test of `tests/test_regular.py`, augmentation, consistency, feature matching
 - `spectral`: a test of `tests/test_spectral.py`, spectral normalisation
 - `conditional`: a test of `tests/test_conditional.py`, labels and codes
+- `features`: a test of `tests/test_features.py`, what is learned from inner layers
 - `layers`: a test of `tests/test_layers.py`, layers, nets, optimizers
 
 This list is written by `python tests/seeded_bugs.py`; a test keeps it current.

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 import test_conditional
 import test_cyclegan
+import test_features
 import test_layers
+import test_regular
 import test_second
 import test_spectral
 import test_wiring
@@ -130,7 +132,9 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "gradcheck": _gradcheck,
     "naive": _naive,
     "conditional": _test(test_conditional),
+    "features": _test(test_features),
     "layers": _test(test_layers),
+    "regular": _test(test_regular),
     "second": _test(test_second),
     "spectral": _test(test_spectral),
     "wiring": _test(test_wiring),

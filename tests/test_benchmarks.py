@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from processes import PYTHON, environment
 
+from minigan import config as configs
 from minigan.backends import load, proxies
 from minigan.errors import MiniganError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
 
-from benchmarks import measure, step, table, works  # noqa: E402
+from benchmarks import measure, modes, step, table, works  # noqa: E402
 from benchmarks.layers import merged, taken_apart  # noqa: E402
 from benchmarks.minigan_layers import Apart  # noqa: E402
 from benchmarks.ops import rates  # noqa: E402
@@ -178,6 +179,45 @@ def test_the_table_of_ops_has_rates_and_shares(result: dict[str, Any]) -> None:
     assert "measured peak 400 GFLOP/s" in lines[-1]
 
 
+def test_the_table_of_modes_has_means_over_seeds_and_the_papers_figures(result: dict[str, Any]) -> None:
+    runs = [
+        {
+            "name": name,
+            "seed": seed,
+            "found": found,
+            "high_quality": 0.5 + seed / 10,
+            "reverse_kl": seed,
+            "seconds": 3.0,
+        }
+        for name, counts in {"GAN": (1, 2, 6), "R1": (8, 8, 8)}.items()
+        for seed, found in enumerate(counts)
+    ]
+    result |= {"what": "modes ring8", "modes": 8, "seeds": 3, "cures": {"GAN": [], "R1": []}, "rows": runs}
+    result |= {"published": {"GAN": 6.3}}
+    del result["pytorch"], result["rounds"]
+    lines = table.text(result).splitlines()
+    assert "modes of 8" in lines[0]
+    assert lines[2] == "| GAN | 3.0 ± 2.6 | 1 2 6 | 60% ± 10% | 1.00 ± 1.00 | 3 | 6.3 |"
+    assert lines[3] == "| R1 | 8.0 ± 0.0 | 8 8 8 | 60% ± 10% | 1.00 ± 1.00 | 3 |  |" and len(lines) == 6
+    assert "Means ± standard deviations over 3 seeds, 2026-11-23." in lines[-1]
+
+
+def test_a_row_of_modes_is_the_plain_gan_but_for_its_cure() -> None:
+    plain = modes.config("ring8", "GAN", 0)
+    for row, cure in modes.ROWS.items():
+        differs = configs.changed(plain, modes.config("ring8", row, 0))
+        assert differs == [key.partition("=")[0] for key in cure], row
+
+
+def test_a_run_of_modes_is_counted_and_is_a_function_of_its_seed() -> None:
+    short = ("train.backend=numpy", "train.steps=4")
+    (one, x), (_, y), (_, other) = (modes.trained("ring8", "R1", seed, *short) for seed in (3, 3, 4))
+    assert (x == y).all() and (x != other).any() and x.shape == (modes.SAMPLES, 2)
+    assert {"name": "R1", "seed": 3}.items() <= one.items() and one["found"] <= 8 and one["seconds"] > 0
+    drawn = modes.picture({"GAN": x, "R1": y}, modes.toys.centres("ring8"))
+    assert drawn.getcolors() and len(drawn.getcolors()) > 2
+
+
 def test_the_table_names_what_was_measured_in_fewer_rounds(result: dict[str, Any]) -> None:
     result["rows"][0]["rounds_if_fewer"] = {"fused Adam + bf16": 3}
     assert "one step: far behind PyTorch's best float32" in table.text(result).splitlines()[-1]
@@ -283,6 +323,12 @@ def test_a_step_taken_apart_adds_up(tmp_path: Path, name: str, backend: str) -> 
         assert row["implementation"] == "fft" and row["calls"] == 2 and row["done_flops"] < 0.2 * row["flops"]
         assert by["d.0", "forward", "conv2d"]["implementation"] == "im2col"
     assert "| outside ops |" in done.stdout and f"**{work['name']}**" in done.stdout
+
+
+def test_an_unknown_toy_set_ends_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "benchmarks.modes", "ring9")
+    assert (done.returncode, done.stdout) == (2, "") and list(tmp_path.glob("*.json")) == []
+    assert "did you mean 'ring8'?" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_one_line_says_what_is_missing_and_auto_takes_the_next_backend(what: str
     assert auto.startswith("backend cpp ('cuda' needs ") and imported == "[]"
 
 
+@pytest.mark.parametrize("word", ["", "false"])
+def test_what_numba_does_not_take_for_yes_is_no_simulator(word: str) -> None:
+    arranged, words = MISSING["driver"]
+    assert _python(f"{arranged}\n{ASK}", NUMBA_ENABLE_CUDASIM=word)[0] == words
+
+
 def test_importing_minigan_imports_neither_numba_nor_cupy() -> None:
     program = "import sys, minigan, minigan.training.doctor\nprint(sorted({'numba', 'cupy'} & set(sys.modules)))"
     assert _python(program) == ["[]"]

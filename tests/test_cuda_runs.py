@@ -49,9 +49,26 @@ def test_doctor_says_what_device_there_is(tmp_path: Path) -> None:
         "complete",
         "the simulator, on host arrays and without a GPU, because NUMBA_ENABLE_CUDASIM is set",
     ]
-    assert lines[2].startswith("numba-cuda ")
+    assert lines[2].startswith("numba-cuda ") and "cupy" not in lines[2], "host arrays are not CuPy's"
     (auto,) = [line for line in done.stdout.splitlines() if line.startswith("auto ")]
     assert "backend cuda" not in auto, "the simulator is no GPU"
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("cuda", "asks for cublas on linear: the simulator has no cuBLAS; leave this one out, or ask for another"),
+        ("cpp", "'cublas' is unknown; known: direct, fft, im2col"),
+    ],
+)
+def test_what_cannot_be_forced_on_a_dense_layer_is_refused_before_anything_is_written(
+    tmp_path: Path, backend: str, words: str
+) -> None:
+    _simulator()
+    done = minigan("train", "--backend", backend, cwd=tmp_path, env={**SIMULATED, "MINIGAN_PLAN": "cublas"})
+    assert (done.returncode, done.stdout) == (2, "") and list(tmp_path.iterdir()) == []
+    assert done.stderr.startswith("minigan: for g.0, MINIGAN_PLAN") and done.stderr.endswith(f"{words}\n")
+    assert done.stderr.count("\n") == 1
 
 
 RUNS = """

@@ -11,7 +11,9 @@ from runs import run, small, state
 from safetensors.numpy import load_file
 
 from minigan import backends, rng
+from minigan.config import Model
 from minigan.errors import BackendError, ConfigError
+from minigan.models.builders import make_nets
 from minigan.models.layers import (
     Activation,
     AvgPool2x,
@@ -27,6 +29,7 @@ from minigan.models.layers import (
 )
 from minigan.models.net import Net
 from minigan.models.shapes import Act
+from minigan.models.translators import translator
 from minigan.models.trees import Chain, Residual, Skip
 from minigan.training import export, layouts, to_onnx, transfer, weights
 from minigan.training import run as runs
@@ -63,6 +66,12 @@ NETS: dict[str, Callable[[], Net]] = {
     ),
     "points": lambda: Net("g", Chain(Linear(7, bias=False), BatchNorm(act=LEAKY), Linear(2)), (3,)),
     "dcgan": lambda: prepare(small()).task.G,
+    "resnet": lambda: make_nets(Model(family="resnet", width=4, z=5, output="tanh"), (14, 14, 3), 0.0, 0.0)[0],
+    "translator resnet": lambda: Net("g", translator("resnet", (4, 6, 2), (8, 12, 3), 4, 1, 2), (4, 6, 2)),
+    "translator resnet, batchnorm": lambda: Net(
+        "g", translator("resnet", (3, 4, 1), (12, 16, 1), 3, 0, 1, "batch"), (3, 4, 1)
+    ),
+    "translator unet": lambda: Net("g", translator("unet", (8, 12, 3), (8, 12, 1), 4, 2, 1), (8, 12, 3)),
     "odd sizes, stride above the kernel": lambda: Net(
         "g",
         Chain(
@@ -109,7 +118,10 @@ def test_onnxruntime_gives_what_the_net_gives_for_any_batch(name: str) -> None:
         assert x.shape == own.shape and np.abs(x - own).max() <= to_onnx.BOUND * max(1, np.abs(own).max())
 
 
-@pytest.mark.parametrize(("name", "left"), [("dcgan", 0), ("points", 0), ("odd sizes, stride above the kernel", 3)])
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("dcgan", 0), ("points", 0), ("odd sizes, stride above the kernel", 3)],
+)
 def test_batchnorm_is_folded_where_it_follows_weights(name: str, left: int) -> None:
     ops = [node.op_type for node in session(NETS[name]() if name == "dcgan" else filled(NETS[name]()))[0].graph.node]
     assert (ops.count("Mul"), ops.count("Add"), ops.count("BatchNormalization")) == (left, left, 0)
@@ -205,6 +217,21 @@ def test_of_a_normalised_weight_what_the_layer_works_with_is_written(tmp_path: P
     task.D.normalise_weights(iterate=False)
     assert np.array_equal(w, task.D.layers[2].w.transpose(3, 2, 0, 1)) and not np.allclose(w, raw)
     assert abs(np.sum(w * raw) / np.sum(w * w) * w - raw).max() <= 1e-6  # the same direction
+
+
+@pytest.mark.parametrize("name", ["resnet", "translator resnet", "translator unet"])
+def test_layers_of_trees_have_names_and_a_way_back(name: str) -> None:
+    net = filled(NETS[name]())
+    found, own = layouts.pairs(net, "ema"), net.tensors()
+    assert sorted(here for here, _, _ in found.values()) == sorted(own)
+    wanted = {
+        "resnet": "ema.2.body.2.weight ema.2.body.3.running_var ema.2.skip.0.weight",
+        "translator resnet": "ema.4.body.0.weight ema.4.body.3.bias",
+        "translator unet": "ema.down.0.weight ema.inner.1.body.0.weight ema.up.0.weight",
+    }
+    assert set(wanted[name].split()) <= set(found)
+    for here, layer, key in found.values():
+        assert np.array_equal(layouts.inward(layer, key, layouts.outward(layer, key, own[here])), own[here])
 
 
 def test_the_way_back_leaves_an_array_of_other_axes_as_it_is() -> None:

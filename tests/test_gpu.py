@@ -6,12 +6,17 @@ import pytest
 from gpu_checks import CHECKS
 
 from minigan import backends
+from minigan.errors import BackendError
 
 
 @pytest.fixture(scope="module")
 def cuda() -> Any:
     """The backend; without a GPU its own line says what is missing."""
-    return backends.load("cuda")
+    try:
+        return backends.load("cuda")
+    except BackendError as e:
+        why = str(e)
+    pytest.fail(why, pytrace=False)
 
 
 @pytest.mark.gpu

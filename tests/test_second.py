@@ -218,8 +218,9 @@ def gan(
 ) -> GAN:
     """A small GAN with that penalty and kind of D; SGD, so that an update shows the gradient."""
     _, changes = NETS[kind]
-    family = "mlp" if kind.startswith("mlp") else "dcgan"
-    model = config.Model(family=family, z=4, widths_g=(5, 4), strides_g=(2, 2), widths_d=(4, 5), kernel=3, init="he")
+    model = config.Model(
+        family=kind.partition(".")[0], z=4, widths_g=(5, 4), strides_g=(2, 2), widths_d=(4, 5), kernel=3, init="he"
+    )
     changes = {"act_d": "leaky_relu", "output": "tanh"} | changes
     rule = config.Optim(rule="sgd", lr=1e-4)
     words = config.Config(

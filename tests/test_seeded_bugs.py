@@ -69,7 +69,7 @@ def test_every_rule_has_a_bug() -> None:
     }
     # BatchNorm's backward is chosen by its forward; Layer has none; Net's hand on to its root.
     assert own - places == {"BatchNorm.backward", *(f"{name}.{which}" for name in ("Layer", "Net") for which in passes)}
-    assert {"bent", "_normalised", "Penalty.add", "Penalty.due", "PENALTIES", "GAN.drawn"} <= places
+    assert {"bent", "_normalised", "Penalty.add", "Penalty.due", "PENALTIES", "Task.drawn"} <= places
     assert {"BatchNorm.forward", "GAN.d_step", "GAN.g_step", "Optimizer.guard", "Optimizer.step", "LOSSES"} <= places
     assert {"CycleGAN.d_step", "CycleGAN.g_step", "CycleGAN._there_and_back", "CycleGAN._identity"} <= places
     factors = {SCHEDULES[name].__name__ for name in SCHEDULES}

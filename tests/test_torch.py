@@ -20,7 +20,7 @@ from minigan.models.layers import (
 )
 from minigan.models.net import Net
 from minigan.models.shapes import Act
-from minigan.models.trees import Chain
+from minigan.models.trees import Chain, Residual
 from minigan.penalties import PENALTIES, Penalty
 from minigan.study.rows_second import NETS
 
@@ -64,24 +64,35 @@ LAYERS: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
     "ConvTranspose2d": _transposed,
     "LayerNorm": _norm(),
     "InstanceNorm": _norm(1, 2),
+    "Activation": lambda layer, x, p: x,
     "Reshape": lambda layer, x, p: x.reshape(len(x), *layer.out_shape),
     "Upsample2x": lambda layer, x, p: x.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2),
     "AvgPool2x": lambda layer, x, p: x.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).mean(dim=(2, 4)),
 }
 
 
-def _by_torch(net: Net, name: str, x: np.ndarray, weight: float) -> tuple[float, dict[str, np.ndarray]]:
-    """The penalty at x, and its gradient by every parameter, by differentiating twice."""
+def _forward(node: Any, x: Any, params: dict[str, Any]) -> Any:
+    """What a tree of chains and residual blocks gives for x."""
+    if isinstance(node, Residual):
+        return _forward(node.body, x, params) + _forward(node.skip, x, params)
+    if isinstance(node, Chain):
+        for child in node.nodes:
+            x = _forward(child, x, params)
+        return x
+    y = LAYERS[type(node).__name__](node, x, {key: params[f"{node.name}.{key}"] for key in node.params})
+    act = getattr(node, "act", None)
+    return y if act is None else ACTS[act.kind](y, act.slope)
+
+
+def _by_torch(net: Net, name: str, batches: list[np.ndarray], weight: float) -> tuple[float, dict[str, np.ndarray]]:
+    """The penalty at these points, and its gradient by every parameter, by differentiating twice."""
     params = {key: torch.tensor(a, requires_grad=True) for key, a in net.layout.views(net.p).items()}
-    points = torch.tensor(x, requires_grad=True)
-    y = points
-    for layer in net.layers:
-        y = LAYERS[type(layer).__name__](layer, y, {key: params[f"{layer.name}.{key}"] for key in layer.params})
-        act = getattr(layer, "act", None)
-        y = y if act is None else ACTS[act.kind](y, act.slope)
-    (g,) = torch.autograd.grad(y.sum(), points, create_graph=True)
-    r = g.flatten(1).norm(dim=1)
-    penalty = weight * ((r - 1) ** 2 if PENALTIES[name].norm == "one" else r**2 / 2).mean()
+    penalty = 0.0
+    for x in batches:
+        points = torch.tensor(x, requires_grad=True)
+        (g,) = torch.autograd.grad(_forward(net.root, points, params).sum(), points, create_graph=True)
+        r = g.flatten(1).norm(dim=1)
+        penalty = penalty + weight * ((r - 1) ** 2 if PENALTIES[name].norm == "one" else r**2 / 2).mean()
     grads = torch.autograd.grad(penalty, list(params.values()), allow_unused=True)
     found = [np.zeros(a.shape) if da is None else da.numpy() for a, da in zip(params.values(), grads, strict=True)]
     return float(penalty.detach()), dict(zip(params, found, strict=True))
@@ -99,7 +110,8 @@ def _mixed() -> Net:
 
 
 KINDS: dict[str, Callable[[], Net]] = {
-    **{kind: lambda kind=kind: gan("none", kind).D for kind in NETS},  # type: ignore[misc]
+    # a spectrally normalised w is a function of the w that is learned; gradcheck and test_spectral.py hold its gradient
+    **{kind: lambda kind=kind: gan("none", kind).D for kind in NETS if "spectral" not in kind},  # type: ignore[misc]
     "mixed": _mixed,
 }
 
@@ -111,10 +123,10 @@ def test_a_penalty_is_that_of_differentiating_twice(name: str, kind: str) -> Non
     real, fake = ((x, net.forward(x)[1]) for x in (numbers(6, *net.in_shape, seed=s) for s in (1, 2)))
     net.dp[...] = 0.0
     penalty = Penalty(words, net, seed=0)
-    drawn = penalty.draw(1, real[0].shape, np.float64)
-    value, _ = penalty.add(real, fake, drawn)
-    x, _ = penalty.row.points(words, net, real, fake, *drawn)
-    expected, grads = _by_torch(net, name, x, 3.0)
+    given = penalty.draw(real[0].shape, np.float64, 1)
+    value = penalty.add(real, fake, given)["penalty"]
+    batches = [points(net, real, fake, given[1:])[0] for points in penalty.row.points]
+    expected, grads = _by_torch(net, name, batches, 3.0)
     assert float(value) == pytest.approx(expected, rel=1e-12)
     size = np.sqrt(sum((a**2).sum() for a in grads.values()))
     for key, mine in net.layout.views(net.dp).items():

@@ -252,7 +252,7 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
 def test_every_resumable_key_changes_no_number(tmp_path: Path) -> None:
     keys = {f.name for kind in configs.SECTIONS.values() for f in dataclasses.fields(kind) if f.metadata["resumable"]}
     assert keys == {
-        "name", "steps", "epochs", "max_seconds", "patience", "min_change", "keep", "build", "cpu", "graph",
+        "name", "other", "steps", "epochs", "max_seconds", "patience", "min_change", "keep", "build", "cpu", "graph",
     }  # fmt: skip
 
 
@@ -279,8 +279,8 @@ def test_weights_that_overflow_are_not_saved(tmp_path: Path) -> None:
     t = Trainer(small("train.steps=1"), tmp_path / "run", False, Silent())
     step = t.task.step
 
-    def overflowing(batches: Any, k: int) -> Any:
-        record = step(batches, k)
+    def overflowing(batches: Any, k: int, labels: Any) -> Any:
+        record = step(batches, k, labels)
         t.task.G.p[0] = np.inf
         return record
 

@@ -104,7 +104,7 @@ def test_either_translator_as_onnx(trained: Path, tmp_path: Path) -> None:
         (y,) = session.run(["y"], {"x": x})
         np.testing.assert_allclose(y, run.translate(x, direction), atol=1e-5)
     refused = {
-        "": "a run of task cyclegan has no generator; give --net, one of g_ab, g_ba, d_a, d_b, or a",
+        "": "a run of task cyclegan has no generator; give --net g_ab or g_ba or d_a or d_b, or a",
         "g_cd": "net 'g_cd' is none of this run; give --net g_ab or g_ba or d_a or d_b",
     }
     for name, why in refused.items():

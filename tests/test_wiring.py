@@ -133,8 +133,8 @@ def test_g_gradient_is_that_of_its_loss_through_d() -> None:
 
         def loss(gan: GAN = gan) -> float:
             x_fake, _ = gan.G.forward(z(), "frozen")
-            fake, _ = gan.D.forward(x_fake, "frozen")
-            real = [gan.D.forward(batch(), "frozen", call=1)[0]] if gan.pairs else []
+            fake, _ = gan._judged(x_fake, None)
+            real = [gan._judged(batch(), None, 1)[0]] if gan.pairs else []
             return float(gan.loss.generator(ops, fake, *real)[0]) + 0.01 * weights_squared(gan.G)
 
         _assert_slope(gan.G, loss)
@@ -222,7 +222,11 @@ def test_a_d_step_raises_d_real_minus_d_fake_and_a_g_step_raises_d_fake() -> Non
         gan.d_step(batch(), z())
         further, fooled = verdicts()
         assert further > apart, f"{name}: D(x) - D(G(z)) went from {apart} to {further}"
-        gan.g_step(z(), x_real=batch())
+        record = gan.g_step(z(), x_real=batch())
+        if gan.tap is not None:  # G does not go by D's verdict, but by features
+            nearer = gan.g_step(z(), update=False, x_real=batch())
+            assert float(nearer["loss_g"]) < float(record["loss_g"]), name
+            continue
         assert verdicts()[1] > fooled, f"{name}: D(G(z)) went from {fooled} to {verdicts()[1]}"
 
 
@@ -255,10 +259,10 @@ def test_a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_aga
     shared, apart = make(share_fake=True, n_critic=2), make(n_critic=2)
     batches, passes = [batch(1), batch(2)], []
     forward = shared.G.forward
-    shared.G.forward = lambda z, mode="batch": passes.append((z, mode)) or forward(z, mode)  # type: ignore[method-assign]
-    draws = apart._z
+    shared.G.forward = lambda z, mode="batch", **more: passes.append((z, mode)) or forward(z, mode, **more)  # type: ignore
+    draws = apart.z
     # the other GAN draws anew in G's step, but is given the z of its last D step
-    apart._z = lambda stream, tick, n: draws("z/d", tick - (stream == "z/g"), n)  # type: ignore[method-assign]
+    apart.z = lambda stream, tick, n: draws("z/d", tick - (stream == "z/g"), n)  # type: ignore[method-assign]
     records = [gan.step(batches, 4) for gan in (shared, apart)]
     assert [mode for _, mode in passes] == ["frozen", "batch"], "one pass of G per D step, none of its own for G's"
     assert records[0].keys() == records[1].keys()
@@ -397,6 +401,10 @@ VALUES: dict[str, tuple[Callable[..., float], Callable[..., float]]] = {
     "hinge": (lambda a, b, s: max(0, 1 - a) + max(0, 1 + b), lambda b: -b),
     "wasserstein": (lambda a, b, s: b - a, lambda b: -b),
     "relativistic": (lambda a, b, s: _softplus(b - a), lambda b, a: _softplus(a - b)),
+    "feature-matching": (
+        lambda a, b, s: (1 - s) * _softplus(-a) + s * _softplus(a) + _softplus(b),
+        lambda b, a: (b - a) ** 2,  # of features, which here are logits
+    ),
 }
 
 
@@ -425,7 +433,9 @@ def test_loss_values_and_slopes_by_hand() -> None:
 def test_a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step() -> None:
     gan, passes = make("relativistic", n_critic=2), []
     forward = gan.D.forward
-    gan.D.forward = lambda x, mode="batch", call=0: passes.append((x, mode, call)) or forward(x, mode, call)  # type: ignore[method-assign]
+    gan.D.forward = lambda x, mode="batch", call=0, **more: (
+        passes.append((x, mode, call)) or forward(x, mode, call, **more)
+    )  # type: ignore
     d = {name: a.copy() for name, a in gan.D.state_layout.views(gan.D.state).items()}
     batches = [batch(1), batch(2)]
     record = gan.step(batches, 0)
@@ -467,7 +477,7 @@ def test_instance_noise_blurs_all_that_d_sees_and_fades() -> None:
         for gan in (plain, noisy):
             seen: list[np.ndarray] = []
             forward = gan.D.forward
-            gan.D.forward = lambda x, mode="batch", call=0, seen=seen, f=forward: seen.append(x) or f(x, mode, call)  # type: ignore[method-assign]
+            gan.D.forward = lambda x, *how, seen=seen, f=forward, **more: seen.append(x) or f(x, *how, **more)  # type: ignore
             gan.opt_d.step = gan.opt_g.step = lambda *_: None  # type: ignore[method-assign]
             gan.step([batch(1), batch(2)], step)
             found.append(seen)

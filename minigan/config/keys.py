@@ -127,13 +127,15 @@ class Loss:
 
     name: str = key(
         "non-saturating",
-        "minimax, non-saturating, least-squares, hinge, wasserstein, relativistic (R3GAN's), or your module:function",
+        "minimax, non-saturating (softplus), least-squares, hinge, wasserstein, relativistic (R3GAN's), "
+        "feature-matching, or your module:function",
     )
     label: float = key(1.0, "acgan, infogan: weight of the cross entropy by class", 0.0, condition=("acgan", "infogan"))
     codes: float = key(
         0.1, "infogan: weight of the squared error of codes that are numbers", 0.0, condition=("infogan",)
     )
     smoothing: float = key(0.0, "one-sided label smoothing: D's target for real samples is 1 - smoothing", 0.0, 0.5)
+    layer: int = key(-1, "feature-matching: D's node, from 0, whose output G matches; -1 feeds the last node", -1)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,12 @@ class Train:
         0.0, "standard deviation of noise on all that D sees, real or not, in the data's units, at step 0", 0.0
     )
     noise_steps: int = key(0, "the step at which instance_noise has fallen to 0, in a straight line", 0)
+    augment: tuple[str, ...] = key(
+        (), "DiffAugment of all that D sees, real or not, in this order: translation, cutout, colour, flip", of=str
+    )
+    consistency: float = key(
+        0.0, "bCR: D sees images as they are, and pays this times (D(x) - D(T(x)))^2, T being train.augment", 0.0
+    )
     ema: float = key(0.0, "decay of the moving average of G that `sample` then draws from; 0 keeps none", 0.0, 0.999999)
     log_every: int = key(100, "steps between lines of log.jsonl", 1)
     grid_every: int = key(1, "epochs between sample grids", 1)

@@ -15,7 +15,7 @@ UNREAD = {
     ),
     "cyclegan": (
         *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty.name", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
         *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
         "model.minibatch_stddev",
     ),
@@ -96,6 +96,13 @@ def resolve(config: Config) -> Config:
             f"train.instance_noise = {config.train.instance_noise} and train.noise_steps = {config.train.noise_steps} "
             "go together: how strong the noise begins, and the step at which it ends; give both or none"
         )
+    if config.train.consistency and not config.train.augment:
+        raise ConfigError(
+            f"train.consistency = {config.train.consistency} needs images that are changed; give train.augment, as "
+            '["translation", "flip"]'
+        )
+    if config.loss.layer >= 0 and config.loss.name != "feature-matching" and ":" not in config.loss.name:
+        raise ConfigError(f"loss.layer is for loss.name feature-matching, not for {config.loss.name}; leave it out")
     if config.train.steps == 0 and config.train.epochs == 0:
         raise ConfigError("train.steps and train.epochs are both 0: nothing would be trained; give one of them")
     if config.train.dtype == "float64" and config.train.backend not in ("auto", "numpy"):

@@ -15,17 +15,20 @@ from minigan.models.shapes import Array, expect
 from minigan.models.trees import Chain, back
 
 
-def forward_taps(net: Net, x: Array, taps: Sequence[int], mode: str = "running") -> tuple[list[Array], Any]:
+def forward_taps(
+    net: Net, x: Array, taps: Sequence[int], mode: str = "running", call: int = 0, labels: Array | None = None
+) -> tuple[list[Array], Any]:
     """x (N, *in_shape) -> the outputs of the nodes `taps` of the net's chain, ascending, and a ctx.
 
-    Nodes behind the last tap do not run. Raises ShapeError when the net is no chain or has no such node.
+    `mode`, `call` and `labels` are as in Net.forward. Nodes behind the last tap do not run. Raises ShapeError when the
+    net is no chain or has no such node.
     """
     nodes = net.root.nodes if isinstance(net.root, Chain) else []
     if not taps or list(taps) != sorted({*taps}) or not 0 <= taps[0] <= taps[-1] < len(nodes):
         raise ShapeError(f"taps {list(taps)} of {net.name}: give ascending numbers of its chain's {len(nodes)} nodes")
     expect(f"the input of {net.name}", x, None, *net.in_shape)
     net.announce("forward")
-    how, outs, ctx = How(mode, net.clock, 0), [], []
+    how, outs, ctx = How(mode, net.clock, call, labels), [], []
     for i, node in enumerate(nodes[: taps[-1] + 1]):
         x, saved = node.forward(x, how)
         ctx.append(saved)

@@ -8,12 +8,20 @@ from collections.abc import Callable
 import numpy as np
 
 from minigan.errors import ConfigError, nearest
-from minigan.study import rows_condition, rows_cyclegan, rows_features, rows_nets, rows_ops, rows_second
+from minigan.study import (
+    rows_condition,
+    rows_cyclegan,
+    rows_features,
+    rows_nets,
+    rows_ops,
+    rows_regular,
+    rows_second,
+)
 from minigan.study.differences import Result, gradcheck
 
 __all__ = ["ROWS", "Result", "check_row", "gradcheck", "run", "select"]
 
-_FILES = (rows_ops, rows_nets, rows_second, rows_condition, rows_features, rows_cyclegan)
+_FILES = (rows_ops, rows_nets, rows_second, rows_condition, rows_features, rows_cyclegan, rows_regular)
 ROWS = {name: row for file in _FILES for name, row in file.ROWS.items()}
 _DRAWS = 3  # how many draws of shapes and values `full` takes
 

@@ -29,6 +29,7 @@ from minigan.models.layers import (
 )
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
+from minigan.models.taps import forward_taps
 from minigan.models.translators import translator
 from minigan.models.trees import Chain, Heads, Residual, Skip
 from minigan.study.rows import Numbers, Problem, Row, apart, clock, ops
@@ -216,11 +217,13 @@ def packed(x: Array, m: int) -> Array:
     return np.concatenate(np.split(x, m), axis=-1)
 
 
-def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> Callable[[Numbers], Problem]:
+def minimised(
+    loss: str, player: str, preset: str = "dcgan-mnist", train: Any = None, layer: int = -1, **model: Any
+) -> Callable[[Numbers], Problem]:
     """What one player minimises, lambda ||theta||^2 included, as a function of all its parameters.
 
-    `model` are keys other than the preset's. The gradient is that of the step itself (GAN.d_step, GAN.g_step); the loss
-    is worked out from forward passes alone.
+    `train`, `layer` and `model` are keys other than the preset's. The gradient is that of the step itself (GAN.d_step,
+    GAN.g_step); the loss is worked out from forward passes alone.
     """
 
     def make(g: Numbers) -> Problem:
@@ -228,7 +231,11 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
         smoothing = 0.1 if LOSSES[loss].smooths else 0.0
         regular = config.Optim(l2=rate)
         words = reduced(
-            preset, g=regular, d=regular, loss=config.Loss(loss, smoothing), train=config.Train(dtype="float64")
+            preset,
+            g=regular,
+            d=regular,
+            loss=config.Loss(loss, smoothing, layer),
+            train=config.Train(dtype="float64", **(train or {})),
         )
         words = dataclasses.replace(words, model=dataclasses.replace(words.model, **model))
         packing = words.model.packing
@@ -244,20 +251,29 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
         ops.copyto(gan.D.state, pair["d"].real.state)
         n = 2 * packing if packing > 1 else 4
         x_real, z = g.uniform(-1.0, 1.0, (n, *gan.shape)), g.standard_normal((n, words.model.z))
+        moves, weight = gan.moves(0, n), words.train.consistency
+
+        def judged(D: Net, x: Array, call: int = 0) -> Array:
+            if gan.tap is None:
+                return D.forward(x, "frozen", call=call)[0]
+            return forward_taps(D, x, [gan.tap], "frozen", call)[0][0]
 
         def forward(*values: Array) -> Array:
             dtype = values[0].dtype
             held = {name: values if name == player else list(fixed[name].values()) for name in pair}
             G, D = (pair[name].holding(dtype, held[name]) for name in "gd")
             x_fake, _ = G.forward(z.astype(dtype), "frozen")
-            x_r, x_f = packed(x_real.astype(dtype), packing), packed(x_fake, packing)
+            plain = x_real.astype(dtype), x_fake
+            changed = [packed(gan.augment.forward(ops, x, m), packing) for x, m in zip(plain, moves, strict=True)]
+            x_r, x_f = [packed(x, packing) for x in plain] if weight else changed
             if player == "g":
-                fake, _ = D.forward(x_f, "frozen")
-                against = [D.forward(x_r, "frozen", call=1)[0]] if gan.pairs else []
-                return G.add_penalty(gan.loss.generator(ops, fake, *against)[0])
-            real, _ = D.forward(x_r, "frozen", call=0)
-            fake, _ = D.forward(x_f, "frozen", call=1)
-            return D.add_penalty(gan.loss.critic(ops, real, fake)[0])
+                against = [judged(D, x_r, call=1)] if gan.pairs else []
+                return G.add_penalty(gan.loss.generator(ops, judged(D, x_f), *against)[0])
+            ys = [D.forward(x, "frozen", call=i)[0] for i, x in enumerate((x_r, x_f))]
+            loss = gan.loss.critic(ops, *ys)[0]
+            for y, x, call in zip(ys, changed, (3, 4), strict=True) if weight else ():
+                loss = loss + weight * ((y - D.forward(x, "frozen", call=call)[0]) ** 2).mean()
+            return D.add_penalty(loss)
 
         def backward(dy: Array, *values: Array) -> list[Array]:
             for name, net in gan.nets.items():
@@ -265,9 +281,10 @@ def _loss(loss: str, player: str, preset: str = "dcgan-mnist", **model: Any) -> 
                 for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
                     ops.copyto(views[f"{name}.{key}"], value)
             if player == "g":
-                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None)
+                kept = ((), ()) if weight else moves
+                gan.g_step(z, update=False, x_real=x_real if gan.pairs else None, moves=kept)
             else:
-                gan.d_step(x_real, z, update=False)
+                gan.d_step(x_real, z, update=False, moves=moves)
             views = gan.nets[player].layout.views(gan.nets[player].dp)
             return [dy * views[f"{player}.{key}"] for key in fixed[player]]
 
@@ -296,21 +313,21 @@ ROWS: dict[str, Row] = {
         for i, name in enumerate("gd")
         for mode in MODES
     },
-    **{f"step.{loss}.{player}": kinked(_loss(loss, player), 12) for loss in LOSSES for player in "dg"},
+    **{f"step.{loss}.{player}": kinked(minimised(loss, player), 12) for loss in LOSSES for player in "dg"},
     **{
-        f"step.packed{m}.{preset}.{player}": kinked(_loss("non-saturating", player, preset, packing=m), 12)
+        f"step.packed{m}.{preset}.{player}": kinked(minimised("non-saturating", player, preset, packing=m), 12)
         for m in (2, 3)
         for preset in PRESETS
         for player in "dg"
     },
     **{f"net.translator.{name}": kinked(tree(*row), 4) for name, row in TRANSLATORS.items()},
     **{
-        f"step.stddev.{preset}.{player}": kinked(_loss("hinge", player, preset, minibatch_stddev=2), 12)
+        f"step.stddev.{preset}.{player}": kinked(minimised("hinge", player, preset, minibatch_stddev=2), 12)
         for preset in PRESETS
         for player in "dg"
     },
     **{
-        f"step.spectral.{preset}.{player}": kinked(_loss("hinge", player, preset, norm_d="spectral"), 12)
+        f"step.spectral.{preset}.{player}": kinked(minimised("hinge", player, preset, norm_d="spectral"), 12)
         for preset in PRESETS
         for player in "dg"
     },

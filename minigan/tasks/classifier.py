@@ -18,7 +18,7 @@ from minigan.models.shapes import Array, Shape
 from minigan.optim import Optimizer
 from minigan.tasks.base import Record, Task
 
-SHOWN = 16  # classes in a picture, at most: those with the most mistakes
+SHOWN = 16  # classes in a picture, at most: those that the most mistakes are about
 _ROWS = 1024  # held-out rows read at a time
 
 
@@ -89,13 +89,14 @@ class Classifier(Task):
         of which D is surest that it belongs to that column's, dark where there is none.
 
         The diagonal shows what D takes for the best of each class, all else its worst mistakes. Of more than SHOWN
-        classes, those with the most mistakes.
+        classes, those that the most mistakes are about.
         """
         if len(self.shape) != 3:
             return None
         found = [(labels, logp.argmax(axis=1), logp.max(axis=1)) for labels, logp in self._held()]
         true, said, sure = (np.concatenate(column) for column in zip(*found, strict=True))
-        mistakes = np.bincount(true[true != said], minlength=self.classes)
+        wrong = true != said
+        mistakes = np.bincount(np.concatenate([true[wrong], said[wrong]]), minlength=self.classes)
         shown = np.sort(np.argsort(-mistakes, kind="stable")[:SHOWN])
         low, _ = RANGES[self.config.data.range] or (0.0, 1.0)
         table = np.full((len(shown), len(shown), *self.shape), low, np.float32)

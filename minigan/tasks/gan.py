@@ -12,12 +12,18 @@ G's images is unpacked again.
 With train.instance_noise all that D sees is blurred by noise that fades away (arXiv:1610.04490): the host adds it to
 the real batch, and hands in what is added to the generated one.
 
+With train.augment D never sees a batch as it is, but T of it (models/augment.py), drawn anew each time: after the
+noise, before the packing. What D's loss and penalty say, they say at T(x), so R1 is about the gradient by T(x); what
+G's loss says goes back through T to G's images. With train.consistency D and G work on images as they are, and D pays
+for what T changes of its output (bCR, arXiv:2002.04724), which it sees in passes of their own, call 3 and 4.
+
 In both, "frozen" means: normalise with the batch's own statistics, but leave the running ones alone, since this net is
 not the one that learns. D is run twice in a d_step (call 0 on real, call 1 on generated images), so that dropout draws
 anew and D's running statistics move once for each. (One run on both, 2N samples, saved 1.3 of 31 ms of the DCGAN's D
 step at batch 64, but is wrong as soon as a layer of D couples its batch, as batchnorm does; so there is one path.)
 With train.share_fake G learns from the batch that D has just learned from. A loss on pairs (losses.py) holds G's batch
-against D's last real one, which then runs through D as well, as call 1. A penalty on D's gradient by its input, if
+against D's last real one, which then runs through D as well, as call 1; one on features reads both inside D, at node
+`tap`, and does not run what follows. A penalty on D's gradient by its input, if
 any, adds its own part to D's gradient (penalties.py); loss_d is without it, so that it reads the same in lazy steps.
 With model.norm_d spectral D works with normalised weights (models/spectral.py), made anew in each step: its own
 brings the singular vectors nearer first. `finish_gradients` turns their gradients into those of the weights, and adds
@@ -27,23 +33,31 @@ sets the finite flag and the clip factor, which the optimizer reads from the clo
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minigan import rng
-from minigan.config import Config
+from minigan.config import RANGES, Config
 from minigan.errors import ConfigError
 from minigan.losses import called, make_loss
+from minigan.models.augment import Augment
 from minigan.models.builders import make_nets
+from minigan.models.consistency import pull
 from minigan.models.layers import Dropout
 from minigan.models.packing import pack, unpack
 from minigan.models.shapes import Act, Array, Shape
+from minigan.models.taps import backward_taps, forward_taps
+from minigan.models.trees import Chain
 from minigan.optim import Optimizer
 from minigan.penalties import Penalty
 from minigan.tasks.base import Record, Task
 from minigan.tasks.condition import Condition, Told
 
+Draws = Sequence[Array]
+Moves = tuple[Draws, Draws]  # what train.augment draws for a real batch and for a generated one
+STILL: Moves = ((), ())
 ROW, MOST_ROWS = 10, 20  # with labels, a picture shows so many images of each, and so many labels at most
 
 
@@ -88,6 +102,26 @@ class GAN(Task):
         self.penalty = Penalty(config.penalty, self.D, seed) if config.penalty.name != "none" else None
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
+        self.tap = self._tap() if getattr(self.loss, "features", False) else None  # where in D; None is its output
+        values = RANGES.get(config.data.range)
+        self.augment = Augment(config.train.augment, self.shape, values and values[1] - values[0])
+        self.consistency = config.train.consistency
+        if self.consistency and self.condition.heads:
+            raise ConfigError(
+                f"train.consistency holds D's one output steady, but with model.condition {model.condition} D has two; "
+                "leave it out"
+            )
+
+    def _tap(self) -> int:
+        """The number of D's node that loss.layer means."""
+        nodes = self.D.root.nodes if isinstance(self.D.root, Chain) else ()
+        tap = len(nodes) - 2 if self.config.loss.layer < 0 else self.config.loss.layer
+        if not 0 <= tap < len(nodes):
+            raise ConfigError(
+                f"loss.name {self.config.loss.name} reads node {tap} of D, but D is "
+                + (f"a chain of {len(nodes)} nodes, from 0" if nodes else f"a {type(self.D.root).__name__}, no chain")
+            )
+        return tap
 
     @property
     def batches_per_step(self) -> int:
@@ -111,12 +145,15 @@ class GAN(Task):
             z = self.z(stream, tick, len(x_real))
             self.told = self.condition.told(labels[at] if labels else None, z, tick)
         if sub == len(batches):
-            inputs = [*([] if made else [z]), *self.told, *noise, *([x_real] if self.pairs else [])]
+            real, fake = STILL if self.consistency else self.moves(tick, len(x_real))
+            against = [x_real, *real] if self.pairs else []
+            inputs = [*([] if made else [z]), *self.told, *noise, *fake, *against]
             part = partial(self._g_part, update, bool(noise))
             return self.play(("g", self.maker, bool(noise)), part, step, sub, inputs, made)
         shared = self.config.train.share_fake and sub + 1 == len(batches)
         drawn = self.penalty_inputs(x_real)
-        inputs = [x_real, z, *self.told, *noise, *drawn]
+        real, fake = self.moves(tick, len(x_real))
+        inputs = [x_real, z, *self.told, *noise, *real, *fake, *drawn]
         key = ("d", shared, bool(noise), bool(drawn))
         record, self.made = self.play(key, partial(self._d_part, update, shared, bool(noise)), step, sub, inputs)
         self.maker = key if shared else None
@@ -131,6 +168,11 @@ class GAN(Task):
         real, fake = size * rng.host(train.seed, "noise", tick).standard_normal((2, *x_real.shape))
         return np.asarray(x_real + real, self.dtype), [np.asarray(fake, self.dtype)]
 
+    def moves(self, tick: int, n: int) -> Moves:
+        """What train.augment draws for this sub-step's real and generated batch, on the host."""
+        g = rng.host(self.config.train.seed, "augment", tick)
+        return self.augment.draw(g, n, self.dtype), self.augment.draw(g, n, self.dtype)
+
     def penalty_inputs(self, x_real: Array) -> list[Array]:
         """What d_step takes for its penalty beside x_real, on the host; empty where D's coming update has none."""
         packed = (len(x_real) // self.packing, *self.D.in_shape)
@@ -141,7 +183,10 @@ class GAN(Task):
     ) -> tuple[Record, Any]:
         told, more = more[: self.condition.arrays], more[self.condition.arrays :]
         made = self.G.forward(z, labels=_labels(told)) if shared else None
-        record = self.d_step(x_real, z, update, made, more[noisy:], more[0] if noisy else None, told)
+        noise, more = (more[0], more[1:]) if noisy else (None, more)
+        k = self.augment.drawn
+        moves = more[:k], more[k : 2 * k]
+        record = self.d_step(x_real, z, update, made, more[2 * k :], noise, told, moves)
         self.count_bad()
         return record, made
 
@@ -150,9 +195,31 @@ class GAN(Task):
         z = None if made else next(given)
         told = [next(given) for _ in range(self.condition.arrays)]
         noise = next(given) if noisy else None
-        record = self.g_step(z, update, made, next(given) if self.pairs else None, noise, told)
+        fake = list(islice(given, 0 if self.consistency else self.augment.drawn))
+        x_real, real = (next(given), list(given)) if self.pairs else (None, [])
+        record = self.g_step(z, update, made, x_real, noise, told, (real, fake))
         self.count_bad()
         return record
+
+    def _shown(self, x: Array, moves: Draws = (), noise: Array | None = None) -> Array:
+        """What D is shown of items x (N, *shape): with noise, moved, packed."""
+        ops = self.D.ops
+        return pack(ops, self.augment.forward(ops, added(ops, x, noise), moves), self.packing)
+
+    def _shown_backward(self, dy: Array, moves: Draws) -> Array:
+        """The gradient by what D is shown -> the one by items."""
+        return self.augment.backward(self.G.ops, unpack(self.G.ops, dy, self.packing), moves)
+
+    def _judged(self, x: Array, labels: Array | None, call: int = 0) -> tuple[Any, Any]:
+        """What G's loss reads of D on what it is shown, and a ctx: D's output, or that of node `tap`."""
+        if self.tap is None:
+            return self.D.forward(x, mode="frozen", call=call, labels=labels)
+        (features,), ctx = forward_taps(self.D, x, [self.tap], "frozen", call, labels)
+        return features, ctx
+
+    def _judged_backward(self, dy: Any, ctx: Any) -> Array:
+        """The gradient by what G's loss read -> the one by what D was shown: through D, not into D."""
+        return self.D.backward(dy, ctx, need_dw=False) if self.tap is None else backward_taps(self.D, [dy], ctx)
 
     def d_step(
         self,
@@ -163,22 +230,29 @@ class GAN(Task):
         drawn: Sequence[Array] = (),
         noise: Array | None = None,
         told: Sequence[Array] = (),
+        moves: Moves = STILL,
     ) -> Record:
         """x_real (N, *shape), z (N, Z): one update of D. G's values, gradients and statistics stay as they are.
 
         `made` is what G's forward pass gave for z, where G's step will use it too (train.share_fake); `drawn` what
         `penalty_inputs` gave, on the backend; `noise` (N, *shape) is added to what G made; `told` is what
-        `condition` tells of both batches, on the backend.
+        `condition` tells of both batches, and `moves` what train.augment drew for each, on the backend.
         """
         G, D, ops, labels = self.G, self.D, self.D.ops, _labels(told)
         D.normalise_weights(iterate=True)
         x_fake, _ = made or G.forward(z, mode="frozen", labels=labels)
-        x_real, x_fake = pack(ops, x_real, self.packing), pack(ops, added(ops, x_fake, noise), self.packing)
+        moved = self._shown(x_real, moves[0]), self._shown(x_fake, moves[1], noise)
+        x_real, x_fake = (self._shown(x_real), self._shown(x_fake, (), noise)) if self.consistency else moved
         real, ctx_real = D.forward(x_real, call=0, labels=labels)
         fake, ctx_fake = D.forward(x_fake, call=1, labels=labels)
         loss, dreal, dfake, said = self._critic(real, fake, told)
         loss = D.add_penalty(loss)
         D.zero_grad()
+        if self.consistency:
+            on_real, pull_real = pull(D, real, moved[0], self.consistency, 3, labels)
+            on_fake, pull_fake = pull(D, fake, moved[1], self.consistency, 4, labels)
+            dreal, dfake = ops.axpby(1.0, dreal, 1.0, pull_real), ops.axpby(1.0, dfake, 1.0, pull_fake)
+            said = {**said, "consistency": ops.axpby(1.0, on_real, 1.0, on_fake)}
         D.backward(dreal, ctx_real, need_dx=False)
         D.backward(dfake, ctx_fake, need_dx=False)
         penalty = {}
@@ -207,26 +281,24 @@ class GAN(Task):
         x_real: Array | None = None,
         noise: Array | None = None,
         told: Sequence[Array] = (),
+        moves: Moves = STILL,
     ) -> Record:
         """z (N, Z), or the pass that `made` G's batch: one update of G. The gradient runs through D, not into D.
 
         x_real (N, *shape) is for losses on pairs, which hold D(G(z)) against D(x); D(x) passes no gradient on. `noise`
         (N, *shape) is added to what D sees of G's batch, and the gradient by that is the gradient by G's batch.
-        `told` is as in d_step.
+        `told` and `moves` are as in d_step.
         """
         G, D, ops, labels = self.G, self.D, self.G.ops, _labels(told)
         D.normalise_weights(iterate=False)
         x_fake, ctx_g = made or G.forward(z, labels=labels)
-        seen = pack(ops, added(ops, x_fake, noise), self.packing)
-        fake, ctx_d = D.forward(seen, mode="frozen", labels=labels)
-        against = []
-        if self.pairs:
-            against += [D.forward(pack(ops, x_real, self.packing), mode="frozen", call=1, labels=labels)[0]]
+        fake, ctx_d = self._judged(self._shown(x_fake, moves[1], noise), labels)
+        against = [self._judged(self._shown(x_real, moves[0]), labels, call=1)[0]] if self.pairs else []
         loss, dfake, said = self._generator(fake, against, told)
         loss = G.add_penalty(loss)
         G.zero_grad()
-        dx_fake = D.backward(dfake, ctx_d, need_dw=False)
-        G.backward(unpack(ops, dx_fake, self.packing), ctx_g, need_dx=False)
+        dx_fake = self._judged_backward(dfake, ctx_d)
+        G.backward(self._shown_backward(dx_fake, moves[1]), ctx_g, need_dx=False)
         G.finish_gradients()
         norm2 = self.opt_g.guard(ops, loss, self.clock.array)
         if update:

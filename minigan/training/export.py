@@ -82,9 +82,9 @@ def run_itself(run: Run, out: Path, net: str = "") -> str:
 
 def _onnx(run: Run, out: Path, net: str) -> str:
     if not net and run.weights not in run.task.nets:
+        nets = " or ".join(run.task.nets)
         raise ConfigError(
-            f"a run of task {run.config.task.name} has no generator; give --net, one of {', '.join(run.task.nets)}, "
-            "or a .safetensors (all weights)"
+            f"a run of task {run.config.task.name} has no generator; give --net {nets}, or a .safetensors (all weights)"
         )
     classes = f" of {len(run.classes)} classes" if run.classes else ""
     which = f"net {net}" if net else f"the generator{classes}, {WEIGHTS[run.weights]},"

@@ -64,6 +64,8 @@ class Parts:
 def open_data(config: Config) -> Dataset:
     """The data set a configuration names, or its two domains, scaled to its range. Raises DataError."""
     c = config.data
+    if not c.name:
+        raise ConfigError(f"{config.preset} comes without data; give yours by --data NAME or PATH (see minigan data)")
     load = partial(load_data, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
     return open_domains(load, c.name, c.other) if c.other else load(c.name)
 

@@ -14,7 +14,7 @@ from minigan.backends import plan
 from minigan.backends.planned import Planned
 from minigan.config import Config, Override, Plan
 from minigan.errors import ConfigError
-from minigan.models.layers import Conv2d, ConvTranspose2d
+from minigan.models.layers import Conv2d, ConvTranspose2d, Linear
 from minigan.models.net import Net
 from minigan.training import environment
 from minigan.training.atomic import atomic_text, reported
@@ -90,13 +90,17 @@ def unmatched(config: Config) -> bool:
     return bool(batches) and config.train.batch_size not in batches
 
 
+_PLANNED: tuple[tuple[Any, dict[str, Any]], ...] = ((Conv2d | ConvTranspose2d, plan.OPS), (Linear, plan.DENSE))
+
+
 def check_forced(ops: Any, nets: Iterable[Net]) -> None:
     """Raises BackendError when MINIGAN_PLAN forces an implementation that cannot serve a layer of the nets."""
-    convolutions = (a for net in nets for a in net.layers if isinstance(a, Conv2d | ConvTranspose2d))
     require = getattr(ops, "require", plan.require)
-    for layer in convolutions if hasattr(ops, "chosen") else ():
-        for op in plan.OPS.keys() & plan.FORCED.keys():
-            require(plan.FORCED[op], op, layer.params["w"].shape, layer.stride, f"for {layer.name}, MINIGAN_PLAN")
+    for layer in (a for net in nets for a in net.layers) if hasattr(ops, "chosen") else ():
+        planned = next((table for kinds, table in _PLANNED if isinstance(layer, kinds)), {})
+        for op in sorted(planned.keys() & plan.FORCED.keys()):
+            stride = getattr(layer, "stride", (1, 1))
+            require(plan.FORCED[op], op, layer.params["w"].shape, stride, f"for {layer.name}, MINIGAN_PLAN")
 
 
 def _follow(ops: Any, given: Plan, recorded: bool) -> tuple[Any, str]:

@@ -21,6 +21,7 @@ __all__ = [
     "device_function",
     "float32",
     "int32",
+    "launcher",
     "libdevice",
     "on_host",
     "uint32",
@@ -44,6 +45,14 @@ def axes(signature: str) -> tuple[int | None, ...]:
 def compiled(function: Any, signature: str) -> Any:
     """The kernel of `function`, for these types alone."""
     return cuda.jit(signature)(function)
+
+
+def launcher(kernel: Any, grid: tuple[int, ...], block: tuple[int, ...], stream: Any) -> Any:
+    """What launches the kernel so when it is called, to be kept: numba keeps the newest 128 for all kernels together,
+    about what two GANs need, and makes those beyond anew each time."""
+    if SIMULATED:  # whose kernels know the newest grid alone
+        return lambda *args: kernel[grid, block, stream](*args)
+    return kernel[grid, block, stream]
 
 
 def device_function(function: Any) -> Any:

@@ -24,4 +24,4 @@ def _version(*names: str) -> str:
     return f"{names[0]} of unknown version"
 
 
-BUILD = f"{_version('numba-cuda')}, {_version('cupy', 'cupy-cuda13x', 'cupy-cuda12x')}"
+BUILD = _version("numba-cuda") + ("" if SIMULATED else f", {_version('cupy', 'cupy-cuda13x', 'cupy-cuda12x')}")

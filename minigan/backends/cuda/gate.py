@@ -13,8 +13,11 @@ SIMULATOR = "NUMBA_ENABLE_CUDASIM"
 
 
 def simulated() -> bool:
-    """Whether numba's simulator is asked for, which needs no GPU and no CuPy."""
-    return os.environ.get(SIMULATOR, "0") not in ("", "0")
+    """Whether numba's simulator is asked for, which needs no GPU and no CuPy. Numba takes no word but a number."""
+    try:
+        return int(os.environ.get(SIMULATOR, "0")) != 0
+    except ValueError:
+        return False
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigan.backends import checks
-from minigan.backends.cuda._numba import SIMULATED, axes, compiled
+from minigan.backends.cuda._numba import SIMULATED, axes, compiled, launcher
 from minigan.backends.cuda.device import device
 
 Extent = int | tuple[int, ...]
@@ -32,6 +32,7 @@ class Kernel:
         self.function, self.signature, self.block, self.covers = function, signature, block, covers
         self._axes = axes(signature)
         self._compiled: Any = None
+        self._launchers: dict[tuple[int, ...], Any] = {}  # by grid
 
     def grid(self, extent: Extent) -> tuple[int, ...]:
         """How many blocks cover the extent, per axis."""
@@ -43,10 +44,10 @@ class Kernel:
             self._compiled = compiled(self.function, self.signature)
         wrap = device().view
         taken = [_number(a) if n is None else wrap(a, n) for n, a in zip(self._axes, args, strict=True)]
-        device().run(self._launch, self.grid(extent), *taken)
-
-    def _launch(self, grid: tuple[int, ...], *taken: Any) -> None:
-        self._compiled[grid, self.block, device().launch_stream](*taken)
+        grid = self.grid(extent)
+        if grid not in self._launchers:
+            self._launchers[grid] = launcher(self._compiled, grid, self.block, device().launch_stream)
+        device().run(self._launchers[grid], *taken)
 
 
 KERNELS: dict[str, Kernel] = {}  # "family.function": what the compile check walks over

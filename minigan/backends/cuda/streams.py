@@ -27,10 +27,12 @@ class Slot:
     """Where a batch waits on its way to the device: page-locked host memory, device memory, and two marks.
 
     `come`: the upload has arrived. `gone`: the numbers have been placed, so both memories may be written again.
+    A slot that goes waits for its upload: CuPy gives page-locked memory to whoever asks next, read or not.
     """
 
     def __init__(self, pinned: Array, staged: Array, come: Any, gone: Any):
         self.pinned, self.staged, self.come, self.gone = pinned, staged, come, gone
+        weakref.finalize(self, come.synchronize).atexit = False
 
 
 class Streams:
