@@ -144,7 +144,7 @@ REFUSED = {
     "data.other=''": "task.name cyclegan translates between two domains; give data.other",
     "model.output=none": "task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid",
     "train.n_critic=2": "train.n_critic means nothing to task.name cyclegan; leave it out",
-    "penalty.name=r1": "penalty.name means nothing to task.name cyclegan; leave it out",
+    "penalty.name=r1": "penalty means nothing to task.name cyclegan; leave it out",
     "task.name=gan": "task.width is for task.name cyclegan, not for gan; leave it out",
 }
 

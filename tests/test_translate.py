@@ -103,12 +103,8 @@ def test_either_translator_as_onnx(trained: Path, tmp_path: Path) -> None:
         session = onnxruntime.InferenceSession(str(tmp_path / f"{net}.onnx"), providers=["CPUExecutionProvider"])
         (y,) = session.run(["y"], {"x": x})
         np.testing.assert_allclose(y, run.translate(x, direction), atol=1e-5)
-    refused = {
-        "": "a run of task cyclegan has no generator; give --net g_ab or g_ba or d_a or d_b, or a",
-        "g_cd": "net 'g_cd' is none of this run; give --net g_ab or g_ba or d_a or d_b",
-    }
-    for name, why in refused.items():
-        with pytest.raises(ConfigError, match=why):
+    for name, why in (("", "a run of task cyclegan has no generator"), ("g_cd", "net 'g_cd' is none of this run")):
+        with pytest.raises(ConfigError, match=f"{why}; give --net g_ab or g_ba or d_a or d_b"):
             export.run_itself(run, tmp_path / "none.onnx", name)
     with pytest.raises(ConfigError, match=r"--net g_ab is for \.onnx"):
         export.run_itself(run, tmp_path / "none.safetensors", "g_ab")
