@@ -14,10 +14,11 @@ UNREAD = {
         *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
     ),
     "cyclegan": (
-        *("model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "model.condition"),
-        "model.minibatch_stddev",
+        *("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g"),
+        *("model.packing", "model.dropout", "model.condition", "model.condition_g", "model.label_features"),
+        *("model.minibatch_stddev", "loss.layer", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
+        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "train.augment"),
+        "train.consistency",
     ),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
