@@ -8,14 +8,15 @@ from minigan.errors import ConfigError
 
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
 _OF_GANS = (
-    *("model.condition", "model.packing", "model.minibatch_stddev", "penalty", "train.n_critic", "train.share_fake"),
+    *("model.condition", "model.condition_g", "model.label_features", "model.packing", "model.minibatch_stddev"),
+    *("penalty", "train.n_critic", "train.share_fake"),
     *("train.weight_clip", "train.instance_noise", "train.noise_steps", "train.augment", "train.consistency"),
     "train.ema",
 )
 _OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g")
 UNREAD = {
     "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
-    "cyclegan": ("model.dropout", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "cyclegan": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
     "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
