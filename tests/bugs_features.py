@@ -50,8 +50,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "taps read the batch's statistics",
-            "How(mode, net.clock, 0)",
-            'How("frozen", net.clock, 0)',
+            "How(mode, net.clock, call, labels)",
+            'How("frozen", net.clock, call, labels)',
             ("gradcheck: feature_distance.stages",),
         ),
     ],

@@ -354,8 +354,8 @@ BUGS: dict[str, list[Row]] = {
     "tasks/gan.py": [
         (
             "G's statistics move in the D step",
-            'x_fake, _ = made or G.forward(z, mode="frozen")',
-            "x_fake, _ = made or G.forward(z)",
+            'x_fake, _ = made or G.forward(z, mode="frozen", labels=labels)',
+            "x_fake, _ = made or G.forward(z, labels=labels)",
             ("wiring: d_step_leaves_g_bitwise",),
         ),
         (
@@ -414,14 +414,14 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G's loss on pairs reads the step's first real batch",
-            "self._noisy(batches[min(sub, len(batches) - 1)], step, tick)",
-            "self._noisy(batches[sub % len(batches)], step, tick)",
+            "tick, at = self.tick(step, sub), min(sub, len(batches) - 1)",
+            "tick, at = self.tick(step, sub), sub % len(batches)",
             ("wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step",),
         ),
         (
             "the fake pass drops like the real one",
-            "D.forward(x_fake, call=1)",
-            "D.forward(x_fake, call=0)",
+            "D.forward(x_fake, call=1, labels=labels)",
+            "D.forward(x_fake, call=0, labels=labels)",
             (
                 "gradcheck: step.minimax.d",
                 "wiring: real_and_fake_gradients_of_d_accumulate",
@@ -429,8 +429,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "real and fake gradients swapped",
-            "loss, dreal, dfake = self.loss.critic(ops, real, fake)",
-            "loss, dfake, dreal = self.loss.critic(ops, real, fake)",
+            "loss, dreal, dfake = self.loss.critic(ops, _verdict(real), _verdict(fake))",
+            "loss, dfake, dreal = self.loss.critic(ops, _verdict(real), _verdict(fake))",
             (
                 "gradcheck: step.minimax.d",
                 "wiring: real_and_fake_gradients_of_d_accumulate",
@@ -555,8 +555,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the G step minimises D's view",
-            "loss, dfake = self.loss.generator(ops, fake, *against)",
-            "loss, dfake = self.loss.generator(ops, fake); dfake = -dfake",
+            "loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against))",
+            "loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against)); dfake = -dfake",
             (
                 "gradcheck: step.minimax.g",
                 "wiring: g_gradient_is_that_of_its_loss_through_d",
@@ -579,8 +579,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "a shared batch is made with frozen statistics",
-            "made = self.G.forward(z) if shared else None",
-            'made = self.G.forward(z, mode="frozen") if shared else None',
+            "made = self.G.forward(z, labels=_labels(told)) if shared else None",
+            'made = self.G.forward(z, mode="frozen", labels=_labels(told)) if shared else None',
             ("wiring: a_shared_batch_is_made_once_and_gives_the_gradients_of_a_batch_made_again",),
         ),
         (
@@ -591,8 +591,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G learns from frozen statistics alone",
-            "x_fake, ctx_g = made or G.forward(z)\n",
-            'x_fake, ctx_g = made or G.forward(z, mode="frozen")\n',
+            "x_fake, ctx_g = made or G.forward(z, labels=labels)\n",
+            'x_fake, ctx_g = made or G.forward(z, mode="frozen", labels=labels)\n',
             ("wiring: g_step_leaves_d_bitwise",),
         ),
         (
@@ -629,8 +629,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "samples use the batch's statistics",
-            'net.forward(self.ops.asarray(padded), mode="running")',
-            'net.forward(self.ops.asarray(padded), mode="frozen")',
+            'net.forward(self.ops.asarray(padded), mode="running", labels=given)',
+            'net.forward(self.ops.asarray(padded), mode="frozen", labels=given)',
             ("wiring: samples_do_not_depend_on_how_many_are_drawn",),
         ),
         (
