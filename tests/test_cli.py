@@ -104,6 +104,23 @@ def test_sample_writes_arrays_and_folders_with_the_same_bits(minigan: Callable[.
     assert again.status == 2 and "not an empty folder" in again.err
 
 
+def test_samples_and_walks_of_a_class(minigan: Callable[..., Result]) -> None:
+    keys = ("--set", "model.condition=infogan", "--set", "train.n_critic=1", "--backend", "numpy", "--steps", "2")
+    assert minigan("train", *TINY, *keys, "--out", "codes").status == 0
+    for words in ((), ("--class", "7")):
+        assert minigan("sample", "codes", "-n", "20", "--out", f"{len(words)}.npy", *words).status == 0
+    mixed, sevens = np.load("0.npy"), np.load("2.npy")
+    assert np.array_equal(mixed[7::10], sevens[7::10]) and not np.array_equal(mixed[6::10], sevens[6::10])
+    assert minigan("sample", "codes", "-n", "30", "--out", "rows.png").status == 0
+    assert size("rows.png")[1] > 3 * size("rows.png")[0], "a row for each class"
+    assert minigan("interpolate", "codes", "--class", "3", "--out", "walk.png").status == 0
+    assert "a walk along code 1" in minigan("interpolate", "codes", "--code", "1", "--out", "code.gif").out
+    for command in (("sample", "codes", "--class", "ten"), ("interpolate", "codes", "--code", "2", "--out", "x.png")):
+        refused = minigan(*command)
+        assert refused.status == 2 and refused.err.count("\n") == 1 and not Path("grid.png").exists(), refused.err
+    assert not Path("x.png").exists() and "give one of 0, 1, 2" in minigan("sample", "codes", "--class", "ten").err
+
+
 def test_a_run_begins_with_another_and_leaves(minigan: Callable[..., Result], trained: Path, tmp_path: Path) -> None:
     assert "28 arrays" in minigan("export", str(trained), "w.safetensors").out
     for source, freeze in ((str(trained), "g.0"), ("w.safetensors", "g.5")):

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan", "vae")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -45,7 +45,8 @@ class Task:
 
     name: str = key(
         "gan",
-        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains; "
+        "vae: a variational autoencoder",
         choices=TASKS,
     )
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")

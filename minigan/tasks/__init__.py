@@ -8,8 +8,9 @@ from minigan.tasks.base import Task
 from minigan.tasks.classifier import Classifier
 from minigan.tasks.cyclegan import CycleGAN
 from minigan.tasks.gan import GAN
+from minigan.tasks.vae import VAE
 
-TASKS: dict[str, type[Task]] = {"gan": GAN, "classifier": Classifier, "cyclegan": CycleGAN}
+TASKS: dict[str, type[Task]] = {"gan": GAN, "classifier": Classifier, "cyclegan": CycleGAN, "vae": VAE}
 
 
 def make_task(config: Config, ops: Any, shape: Shape, classes: int) -> Task:

@@ -1,5 +1,5 @@
-"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives. One
-that is told labels takes them as a second input, label (N,) int64. Of nets that take pictures, x (N,H,W,C) -> y.
+"""A generator as an ONNX file: z (N, Z) float32, N free -> x (N, *shape) float32, the numbers that `sample` gives; of
+nets that take pictures, x (N,H,W,C) -> y (N,H,W,C). A net that is told labels has a second input, label (N,) int64.
 
 ONNX puts channels first, so images are turned where they first meet a layer that cares, and back at the end. Batchnorm
 runs on its running statistics, y = s x + t with s = gamma / sqrt(var + eps), t = beta - mean s: where it follows a
@@ -254,6 +254,11 @@ def names(net: Net) -> tuple[str, str]:
     return ("x", "y") if len(net.in_shape) == 3 else ("z", "x")
 
 
+def told(net: Net) -> bool:
+    """Whether a layer of the net is told labels."""
+    return any(isinstance(layer, ConcatLabel | ConditionalBatchNorm) for layer in net.layers)
+
+
 def model(net: Net, helper: Any, numpy_helper: Any) -> Any:
     """A bound net as an ONNX ModelProto. Raises ConfigError at a layer that has no form there."""
     graph = Graph(helper, net.ops.to_numpy)
@@ -261,23 +266,17 @@ def model(net: Net, helper: Any, numpy_helper: Any) -> Any:
     last = graph.ordered(_write(graph, net.root, Value(given)), False, net.out_shape)
     graph.node("Identity", gives, last.name)
     kind, whole = (helper.np_dtype_to_tensor_dtype(np.dtype(a)) for a in (np.float32, np.int64))
+    labels = [helper.make_tensor_value_info(LABEL, whole, ("N",))] if told(net) else []
     made = helper.make_graph(
         graph.nodes,
         "generator",
-        [
-            helper.make_tensor_value_info(given, kind, ("N", *net.in_shape)),
-            *([helper.make_tensor_value_info(LABEL, whole, ("N",))] if _told(net) else []),
-        ],
+        [helper.make_tensor_value_info(given, kind, ("N", *net.in_shape)), *labels],
         [helper.make_tensor_value_info(gives, kind, ("N", *net.out_shape))],
         [numpy_helper.from_array(a, name) for name, a in graph.constants.items()],
     )
     return helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="minigan"
     )
-
-
-def _told(net: Net) -> bool:
-    return any(isinstance(layer, ConcatLabel | ConditionalBatchNorm) for layer in net.layers)
 
 
 def write(run: Run, out: Path, name: str = "") -> str:
@@ -308,14 +307,14 @@ def _compared(run: Run, net: Net, data: bytes, out: Path) -> str:
         import onnxruntime
     except ImportError:
         return "passed onnx.checker; not run, for onnxruntime is not installed"
+    labels = run.labels(LATENTS) if told(net) else None
     if len(net.in_shape) == 3:
-        x = rng.host(0, "export").uniform(*run.picture_range, (LATENTS, *net.in_shape)).astype(np.float32)
+        given = rng.host(0, "export").uniform(*run.picture_range, (LATENTS, *net.in_shape)).astype(np.float32)
     else:
-        x = run.task.z("sample", 0, LATENTS, 0).astype(np.float32)
-    labels = run.labels(LATENTS) if _told(net) else None
+        given = run.task.z("sample", 0, LATENTS, 0).astype(np.float32)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    given = {names(net)[0]: x} | ({} if labels is None else {LABEL: labels.astype(np.int64)})
-    (x,), own = session.run(None, given), run.task.drawn(net, x, labels)
+    inputs = {names(net)[0]: given} | ({} if labels is None else {LABEL: labels.astype(np.int64)})
+    (x,), own = session.run(None, inputs), run.task.drawn(net, given, labels)
     worst = float(np.abs(x - own).max() / max(1.0, np.abs(own).max()))
     if not worst <= BOUND:
         raise BackendError(
