@@ -414,8 +414,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "G's loss on pairs reads the step's first real batch",
-            "tick, at = self.tick(step, sub), min(sub, len(batches) - 1)",
-            "tick, at = self.tick(step, sub), sub % len(batches)",
+            "min(sub, len(batches) - 1)",
+            "sub % len(batches)",
             ("wiring: a_loss_on_pairs_shows_d_the_last_real_batch_in_gs_step",),
         ),
         (
@@ -429,8 +429,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "real and fake gradients swapped",
-            "loss, dreal, dfake = self.loss.critic(ops, _verdict(real), _verdict(fake))",
-            "loss, dfake, dreal = self.loss.critic(ops, _verdict(real), _verdict(fake))",
+            "loss, dreal, dfake, said = self._critic(real, fake, told)",
+            "loss, dfake, dreal, said = self._critic(real, fake, told)",
             (
                 "gradcheck: step.minimax.d",
                 "wiring: real_and_fake_gradients_of_d_accumulate",
@@ -555,8 +555,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the G step minimises D's view",
-            "loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against))",
-            "loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against)); dfake = -dfake",
+            "loss, dfake, said = self._generator(fake, against, told)",
+            "loss, dfake, said = self._generator(fake, against, told); dfake = -dfake",
             (
                 "gradcheck: step.minimax.g",
                 "wiring: g_gradient_is_that_of_its_loss_through_d",
@@ -629,8 +629,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "samples use the batch's statistics",
-            'net.forward(self.ops.asarray(padded), mode="running", labels=given)',
-            'net.forward(self.ops.asarray(padded), mode="frozen", labels=given)',
+            'net.forward(self.ops.asarray(padded), mode="running",',
+            'net.forward(self.ops.asarray(padded), mode="frozen",',
             ("wiring: samples_do_not_depend_on_how_many_are_drawn",),
         ),
         (
