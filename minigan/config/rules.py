@@ -17,6 +17,7 @@ _OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_
 UNREAD = {
     "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
     "cyclegan": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "superres": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
     "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
@@ -27,10 +28,12 @@ def resolve(config: Config) -> Config:
     for section in ("task", "data"):
         values = getattr(config, section)
         for f in dataclasses.fields(values):
-            owner = f.metadata.get("task", config.task.name)
-            if owner != config.task.name and getattr(values, f.name) != f.default:
+            given = f.metadata.get("task", config.task.name)
+            owners = (given,) if isinstance(given, str) else given
+            if config.task.name not in owners and getattr(values, f.name) != f.default:
                 raise ConfigError(
-                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                    f"{section}.{f.name} is for task.name {' and '.join(owners)}, not for {config.task.name}; "
+                    "leave it out"
                 )
     for key in UNREAD.get(config.task.name, ()):
         if _value(config, key) != _value(Config(), key):

@@ -53,6 +53,8 @@ class Trainer:
         _refuse(out, resume)
         self.parts = prepare(config, resume)
         config, self.task = self.parts.config, self.parts.task
+        if self.task.lacks:
+            raise ConfigError(self.task.lacks)
         self.config = config
         self.resume, self.saved = resume, self._saved() if resume else None
         self.environment = environment.record(self.parts.ops.NAME, getattr(self.parts.ops, "ISA", ""))
