@@ -17,7 +17,7 @@ from minigan.backends import load
 from minigan.backends.clock import CLIP, HOST_WORDS
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.errors import ConfigError, ShapeError
-from minigan.losses import LOSSES
+from minigan.losses import LOSSES, Features
 from minigan.tasks.cyclegan import CycleGAN
 from minigan.training import preview
 from minigan.training.trainer import Silent, Trainer
@@ -100,7 +100,7 @@ def test_the_translations_of_the_d_part_serve_the_g_part() -> None:
     assert task.made is None and task.counters() == {"d": 1, "g": 1}
 
 
-@pytest.mark.parametrize("loss", [name for name in LOSSES if name != "wasserstein"])
+@pytest.mark.parametrize("loss", [name for name, row in LOSSES.items() if not isinstance(row, Features)])
 def test_every_loss_trains(loss: str) -> None:
     task = cycles.make(ops, f"loss.name={loss}", "model.norm_d=spectral", "task.translator=unet")
     records = [task.step([batch(k)], k) for k in range(2)]
@@ -136,6 +136,8 @@ def test_a_gradient_that_is_not_finite_in_the_g_part_is_found_again() -> None:
 def test_items_are_two_pictures() -> None:
     with pytest.raises(ShapeError, match=r"two domains side by side, \(H,W,2C\), but is given \(8, 8, 3\)"):
         CycleGAN(small(), ops, (8, 8, 3))
+    with pytest.raises(ConfigError, match=r"feature-matching matches features inside D, which task\.name cyclegan"):
+        cycles.make(ops, "loss.name=feature-matching")
     with pytest.raises(ShapeError, match="smaller than D needs: its 4 halvings want 16 pixels"):
         cycles.make(ops, "model.widths_d=[2, 2, 2, 2]")
 
@@ -144,6 +146,7 @@ REFUSED = {
     "data.other=''": "task.name cyclegan translates between two domains; give data.other",
     "model.output=none": "task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid",
     "train.n_critic=2": "train.n_critic means nothing to task.name cyclegan; leave it out",
+    "train.augment=['colour']": "train.augment means nothing to task.name cyclegan; leave it out",
     "penalty.name=r1": "penalty means nothing to task.name cyclegan; leave it out",
     "task.name=gan": "task.width is for task.name cyclegan, not for gan; leave it out",
 }

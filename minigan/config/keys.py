@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "classifier", "cyclegan", "superres")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan", "vae", "superres")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -46,7 +46,7 @@ class Task:
     name: str = key(
         "gan",
         "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains; "
-        "superres: small pictures made large",
+        "vae: a variational autoencoder; superres: small pictures made large",
         choices=TASKS,
     )
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")

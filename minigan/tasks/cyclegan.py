@@ -82,6 +82,11 @@ class CycleGAN(Task):
         self.opt_g = Optimizer(config.g, [nets["g_ab"], nets["g_ba"]], 1, self.dtype)
         self.optimizers |= {"d": self.opt_d, "g": self.opt_g}
         self.loss = make_loss(config.loss.name, config.loss.smoothing)
+        if getattr(self.loss, "features", False):
+            raise ConfigError(
+                f"loss.name {config.loss.name} matches features inside D, which task.name cyclegan does not read; give "
+                "another, as least-squares"
+            )
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(real)
         self.made: Any = None  # from D's part to G's: both domains' batches, and the translators' passes on them
 

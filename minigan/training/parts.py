@@ -91,7 +91,7 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         task=dataclasses.replace(config.task, features=_found(config.task.features)),
     )
     kind, held = TASKS[config.task.name], None
-    if kind.judged and dataset.labels is None:
+    if kind.judged and kind.labelled and dataset.labels is None:
         raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
     if kind.judged:
         dataset, held = split(dataset, config.data.size or None, config.data.channels or None)

@@ -192,7 +192,8 @@ class Trainer:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
-            "classes": list(self.parts.dataset.classes),
+            "classes": len(self.parts.dataset.classes),
+            "class_names": list(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
