@@ -1,8 +1,8 @@
 """The MNIST presets of the GAN family, trained in full by the command line, make digits of at least 9 classes of 10.
 
 Protocol and judge are those of test_mlp_mnist.py: a class counts when at least 1 % of the samples are given to it, and
-the samples lie about as near to real digits as the test images do. Convolutions draw thinner strokes than dense layers,
-which lie further from their nearest neighbour in pixels: sn-hinge-mnist at 1.22 times the test images' distance.
+the samples lie about as near to real digits as the test images do. Measured for sn-hinge-mnist: at 1.22
+times the test images' distance.
 """
 
 from collections.abc import Callable
