@@ -227,7 +227,7 @@ def inpaint(
     """Fill in missing pixels: search the run's generator for the picture that fits the known ones."""
     from minigan.evaluate import restore
 
-    settings = restore.changed(restore.INPAINT, steps, restarts)
+    settings = restore.changed(restore.SETTINGS, steps, restarts)
     opened = restore.open_run(run, out)
     made = restore.inpaint_data(opened, data, mask, n, settings, seed)
     restore.draw(opened, made, out)
@@ -248,7 +248,7 @@ def denoise(
     """Take noise out of pictures: search the run's generator for the nearest picture that it can make."""
     from minigan.evaluate import restore
 
-    settings = restore.changed(restore.DENOISE, steps, restarts)
+    settings = restore.changed(restore.SETTINGS, steps, restarts)
     opened = restore.open_run(run, out)
     made = restore.denoise_data(opened, data, noise, n, settings, seed)
     restore.draw(opened, made, out)

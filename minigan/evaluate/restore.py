@@ -20,8 +20,7 @@ from minigan.training.run import Run, load
 Images = NDArray[Any]  # (N,H,W,C) in the range of the run's samples
 MEAN_ROWS = 10_000  # a data set's mean image is over this many rows at most
 
-INPAINT = Settings(steps=300, restarts=4, lr=0.05, pull=0.04)
-DENOISE = Settings(steps=200, restarts=4, lr=0.05, pull=0.03)
+SETTINGS = Settings(steps=200, restarts=4, lr=0.05, pull=0.03)
 
 
 class Restored(NamedTuple):
@@ -34,18 +33,18 @@ class Restored(NamedTuple):
     before: float  # of what there is without a generator: the mean image, or the noisy picture
 
 
-def inpaint(run: Run, x: Images, known: Images, settings: Settings = INPAINT, seed: int = 0) -> Images:
+def inpaint(run: Run, x: Images, known: Images, settings: Settings = SETTINGS, seed: int = 0) -> Images:
     """x (N,H,W,C), known like x, 1 or 0 -> x where it is known, what the generator makes of the rest elsewhere."""
     _, y = Search(_gan(run), run.weights, settings).run(x, known, seed)
     return np.where(known > 0, x, y)
 
 
-def denoise(run: Run, x: Images, settings: Settings = DENOISE, seed: int = 0) -> Images:
+def denoise(run: Run, x: Images, settings: Settings = SETTINGS, seed: int = 0) -> Images:
     """x (N,H,W,C) with noise -> the generator's nearest picture."""
     return Search(_gan(run), run.weights, settings).run(x, np.ones_like(x), seed)[1]
 
 
-def inpaint_data(run: Run, data: str, mask: str, n: int, settings: Settings = INPAINT, seed: int = 0) -> Restored:
+def inpaint_data(run: Run, data: str, mask: str, n: int, settings: Settings = SETTINGS, seed: int = 0) -> Restored:
     """n pictures of a data set with pixels taken out; the errors are over these pixels alone."""
     dataset, x = some(run, data, n, seed)
     known = masks.known(mask, n, run.shape, seed)
@@ -56,7 +55,7 @@ def inpaint_data(run: Run, data: str, mask: str, n: int, settings: Settings = IN
     return Restored(x, damaged, y, error, before)
 
 
-def denoise_data(run: Run, data: str, noise: float, n: int, settings: Settings = DENOISE, seed: int = 0) -> Restored:
+def denoise_data(run: Run, data: str, noise: float, n: int, settings: Settings = SETTINGS, seed: int = 0) -> Restored:
     """n pictures of a data set under Gaussian noise of standard deviation `noise`, white minus black being 1.
 
     They are clipped to black and white, as a file would hold them. Raises ConfigError when there is no noise.
