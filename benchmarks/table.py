@@ -138,7 +138,7 @@ def text(result: dict[str, Any]) -> str:
         facts.append(f"measured peak {peak:.0f} GFLOP/s" if peak else "peak not measured")
     date = result["date"][:10]
     medians = "Medians, quartiles in brackets, {rounds} rounds"
-    how = "Means ± standard deviations over {seeds} seeds" if "seeds" in result else medians
+    how = "Means ± standard deviations over the seeds shown" if "seeds" in result else medians
     return "\n".join(
         [*lines, "", " ".join([f"{'; '.join(facts)}. {how.format(**result)}, {date}.", *_remarks(result)])]
     )

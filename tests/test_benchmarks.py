@@ -192,7 +192,7 @@ def test_the_table_of_modes_has_means_over_seeds_and_the_papers_figures(result: 
     assert "modes of 8" in lines[0]
     assert lines[2] == "| GAN | 3.0 ± 2.6 | 1 2 6 | 60% ± 10% | 1.00 ± 1.00 | 6.3 |"
     assert lines[3] == "| R1 | 8.0 ± 0.0 | 8 8 8 | 60% ± 10% | 1.00 ± 1.00 |  |" and len(lines) == 6
-    assert "Means ± standard deviations over 3 seeds, 2026-11-23." in lines[-1]
+    assert "Means ± standard deviations over the seeds shown, 2026-11-23." in lines[-1]
 
 
 def test_a_row_of_modes_is_the_plain_gan_but_for_its_cure() -> None:

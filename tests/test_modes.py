@@ -56,11 +56,6 @@ def test_one_sample_in_a_thousand_finds_a_mode_and_the_kl_tells() -> None:
     assert found.reverse_kl == pytest.approx(0.999 * math.log(1.998) + 0.001 * math.log(0.002), abs=1e-15)
 
 
-def test_single_precision_is_measured_in_double() -> None:
-    far = np.array([[1e8], [1e8 + 16]])  # neighbours 8 apart in float32, whose squares are 1e16
-    assert modes(far.astype(np.float32), far, 2.0)[:2] == (2, 1.0)
-
-
 @pytest.mark.parametrize(
     ("samples", "centres", "std", "words"),
     [
