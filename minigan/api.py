@@ -4,6 +4,7 @@ from pathlib import Path
 
 from minigan import config as configs
 from minigan.config import Config
+from minigan.evaluate.upscale import with_features
 from minigan.study.gradcheck import gradcheck
 from minigan.training import trainer
 from minigan.training.run import Run, load
@@ -24,7 +25,7 @@ def train(
     are checked on the oracle. Ctrl-C and SIGTERM finish the step, save and return. Raises ConfigError, DataError,
     BackendError, CheckpointError before anything is written.
     """
-    config = configs.load(config) if isinstance(config, str) else config
+    config = with_features(configs.load(config) if isinstance(config, str) else config, reporter)
     folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
     path, _ = trainer.train(config, folder, resume, reporter, verify)
     return load(path, config.train.backend)

@@ -44,6 +44,10 @@ out_console = _Console()
 
 INTERRUPTED = 130
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
+PictureData = Annotated[str, typer.Option("--data", metavar="NAME|PATH", help="Whose pictures; the run's own.")]
+Pictures = Annotated[int, typer.Option("-n", metavar="N", help="How many pictures.", min=1, max=256)]
+SearchSteps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Steps of the search in z.", min=1)]
+Restarts = Annotated[int | None, typer.Option(metavar="N", help="How many z a picture begins from.", min=1, max=100)]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)]
 Class = Annotated[str | None, typer.Option("--class", metavar="NAME|N", help="Of this class, by name or number.")]
 
@@ -121,6 +125,7 @@ def train(
     """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
     from minigan import config as configs
     from minigan.errors import ConfigError
+    from minigan.evaluate import upscale as upscale_
     from minigan.progress import reporter
     from minigan.training import plans, preview, trainer
 
@@ -154,6 +159,7 @@ def train(
     if dry_run:
         _show_preview(preview.preview(config, resume))
         return
+    config = upscale_.with_features(config, reporter(out_console))
     folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
@@ -205,6 +211,65 @@ def interpolate(
 
     export_.walk(runs.load(run), seed, out, label, code)
     _say(f"{out}: a walk {'through 8 points of z' if code is None else f'along code {code}'}")
+
+
+@app.command()
+def inpaint(
+    run: RunPath,
+    mask: Annotated[str, typer.Option(help="What is missing: centre, half, or random:SHARE of the pixels.")] = "centre",
+    data: PictureData = "",
+    n: Pictures = 16,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="A PNG of three rows: pictures, damaged, restored.")] = Path("inpaint.png"),
+    steps: SearchSteps = None,
+    restarts: Restarts = None,
+) -> None:
+    """Fill in missing pixels: search the run's generator for the picture that fits the known ones."""
+    from minigan.evaluate import restore
+
+    settings = restore.changed(restore.INPAINT, steps, restarts)
+    opened = restore.open_run(run, out)
+    made = restore.inpaint_data(opened, data, mask, n, settings, seed)
+    restore.draw(opened, made, out)
+    _say(f"{out}: {n} pictures; the missing pixels' mean squared error {made.error:.4f}, mean image {made.before:.4f}")
+
+
+@app.command()
+def denoise(
+    run: RunPath,
+    noise: Annotated[float, typer.Option(help="Standard deviation of the noise; white minus black is 1.")] = 0.3,
+    data: PictureData = "",
+    n: Pictures = 16,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="A PNG of three rows: pictures, noisy, restored.")] = Path("denoise.png"),
+    steps: SearchSteps = None,
+    restarts: Restarts = None,
+) -> None:
+    """Take noise out of pictures: search the run's generator for the nearest picture that it can make."""
+    from minigan.evaluate import restore
+
+    settings = restore.changed(restore.DENOISE, steps, restarts)
+    opened = restore.open_run(run, out)
+    made = restore.denoise_data(opened, data, noise, n, settings, seed)
+    restore.draw(opened, made, out)
+    _say(f"{out}: {n} pictures; mean squared error {made.error:.4f}, of the noisy ones {made.before:.4f}")
+
+
+@app.command()
+def upscale(
+    run: RunPath,
+    data: PictureData = "",
+    n: Pictures = 16,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="A PNG of four rows: small, bicubic, by the run, original.")] = Path(
+        "upscale.png"
+    ),
+) -> None:
+    """Make pictures small, and large again by a superres run, beside bicubic interpolation."""
+    from minigan.evaluate import upscale as upscale_
+
+    for line in upscale_.to_file(run, data, n, seed, out):
+        _say(line)
 
 
 @app.command()

@@ -6,14 +6,14 @@ or, on pairs of a real and a generated sample, what their difference gets:
 
 L_D = mean loss(D(x) - D(G(z)), critic)                         L_G = mean loss(D(G(z)) - D(x), generator)
 
+Feature matching (arXiv:1606.03498) reads inside D, where f is what one of its layers gives: D's loss is a row's, and
+
+L_G = || mean f(x) - mean f(G(z)) ||^2
+
 The *softplus* or *logistic* losses of other programs stand here too, since bce on logits is a softplus: -log sigmoid(x)
 is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x). So `non-saturating` is L_D = softplus(-D(x)) +
 softplus(D(G(z))), L_G = softplus(-D(G(z))), the logistic loss of StyleGAN (arXiv:1812.04948); `minimax` is its
 saturating form, L_G = -softplus(D(G(z))); and `relativistic` has softplus on the difference.
-
-Feature matching (arXiv:1606.03498) reads inside D, where f is what one of its layers gives: D's loss is a row's, and
-
-L_G = || mean f(x) - mean f(G(z)) ||^2
 """
 
 import importlib

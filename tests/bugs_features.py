@@ -50,8 +50,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "taps read the batch's statistics",
-            'mode: str = "running"',
-            'mode: str = "frozen"',
+            "How(mode, net.clock, call, labels)",
+            'How("frozen", net.clock, call, labels)',
             ("gradcheck: feature_distance.stages",),
         ),
     ],

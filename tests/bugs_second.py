@@ -440,8 +440,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the penalty adds grad D(x) itself",
-            "g, dys = D.backward(ones, ctx, need_dw=False, trace=True)",
-            "g, dys = D.backward(ones, ctx, need_dw=True, trace=True)",
+            "g, dys = D.backward(dy, ctx, need_dw=False, trace=True)",
+            "g, dys = D.backward(dy, ctx, need_dw=True, trace=True)",
             _p("r1.dcgan.leaky_relu") + _s("a_linear_critic_by_hand[dragan]"),
         ),
         (
@@ -464,8 +464,8 @@ BUGS: dict[str, list[Row]] = {
         ),
         (
             "the points between drop like the generated ones",
-            "_, ctx = D.forward(x, call=CALL)",
-            "_, ctx = D.forward(x, call=1)",
+            "_, ctx = D.forward(x, call=CALL, labels=labels)",
+            "_, ctx = D.forward(x, call=1, labels=labels)",
             _p("wgan-gp.dcgan.leaky_relu"),
         ),
         (
@@ -502,8 +502,8 @@ BUGS: dict[str, list[Row]] = {
     "tasks/gan.py": [
         (
             "real and generated points change places",
-            "self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn)",
-            "self.penalty.add((x_fake, ctx_fake), (x_real, ctx_real), drawn)",
+            "self.penalty.add((x_real, ctx_real), (x_fake, ctx_fake), drawn, labels)",
+            "self.penalty.add((x_fake, ctx_fake), (x_real, ctx_real), drawn, labels)",
             _p("r1.mlp.relu", "r2.mlp.relu"),
         ),
         (

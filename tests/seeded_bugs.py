@@ -7,10 +7,12 @@ import bugs_cyclegan
 import bugs_features
 import bugs_nets
 import bugs_oracle
+import bugs_restore
 import bugs_second
+import bugs_vae
 from seeding import Bug
 
-_FAMILIES = (bugs_oracle, bugs_nets, bugs_second, bugs_features, bugs_cyclegan, bugs_condition)
+_FAMILIES = (bugs_oracle, bugs_nets, bugs_second, bugs_features, bugs_cyclegan, bugs_condition, bugs_restore, bugs_vae)
 _PARTS = [family.BUGS for family in _FAMILIES]
 _FILES = dict.fromkeys(file for part in _PARTS for file in part)  # each once, in this order
 

@@ -164,7 +164,7 @@ def test_a_gans_d_is_a_beginning(tmp_path: Path) -> None:
     from minigan.training import transfer
 
     begun = transfer.begin(task, str(gan))
-    assert begun is not None and begun.taken == ("d.0.b (8,)", "d.0.w (3, 3, 1, 8)")
+    assert begun is not None and begun.taken == ("d.0.w (3, 3, 1, 8)", "d.0.b (8,)")
     assert np.array_equal(task.tensors()["d/d.0.w"], state(gan).tensors["d/d.0.w"])
 
 
@@ -267,7 +267,14 @@ def test_nothing_is_drawn_from_a_classifier(whole: Path, tmp_path: Path) -> None
     for ask in (lambda: opened.sample(1), lambda: opened.interpolate()):
         with pytest.raises(ConfigError, match=r"a run of task classifier draws no samples from a z"):
             ask()
-    with pytest.raises(ConfigError, match=r"a run of task classifier has no generator; give a .safetensors"):
+    with pytest.raises(ConfigError, match=r"a run of task classifier has no generator; give --net, one of d"):
         export.run_itself(opened, tmp_path / "g.onnx")
-    assert export.run_itself(opened, tmp_path / "w.safetensors") == "14 arrays of step 100 in PyTorch's layouts"
+    assert export.run_itself(opened, tmp_path / "w.safetensors") == "12 arrays of step 100 in PyTorch's layouts"
     assert list(tmp_path.iterdir()) == [tmp_path / "w.safetensors"]
+
+
+def test_tune_finds_its_convolutions_those_of_its_verdicts_too() -> None:
+    from minigan.study import tune
+
+    _, calls = tune.prepared(small())
+    assert [(call.key[0], call.key[1][0]) for call in calls] == [("conv2d", 50), ("conv2d_wgrad", 50), ("conv2d", 64)]

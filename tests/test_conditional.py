@@ -379,7 +379,7 @@ def test_a_resumed_run_is_the_whole_one(kind: str, tmp_path: Path) -> None:
 
 
 def test_labels_have_names_in_a_checkpoint(tmp_path: Path) -> None:
-    assert state(run(tmp_path / "run", "train.steps=1")).meta["classes"] == list("0123456789")
+    assert state(run(tmp_path / "run", "train.steps=1")).meta["class_names"] == list("0123456789")
 
 
 @pytest.mark.parametrize("preset", ["cgan-mnist", "acgan-mnist", "infogan-mnist"])

@@ -65,7 +65,8 @@ def test_what_cannot_be_forced_on_a_dense_layer_is_refused_before_anything_is_wr
     tmp_path: Path, backend: str, words: str
 ) -> None:
     _simulator()
-    done = minigan("train", "--backend", backend, cwd=tmp_path, env={**SIMULATED, "MINIGAN_PLAN": "cublas"})
+    env = {**SIMULATED, "MINIGAN_PLAN": "cublas"}
+    done = minigan("train", "--backend", backend, "--steps", "1", cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (2, "") and list(tmp_path.iterdir()) == []
     assert done.stderr.startswith("minigan: for g.0, MINIGAN_PLAN") and done.stderr.endswith(f"{words}\n")
     assert done.stderr.count("\n") == 1

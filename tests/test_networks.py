@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gan_steps import digits
+from gan_steps import CLASSES, batches, digits, labels
 from runs import small
 
 from minigan import backends, config
 from minigan.config import Model
 from minigan.errors import ConfigError, ShapeError
 from minigan.models.builders import make_nets
+from minigan.models.conditions import CONDITIONS
 from minigan.models.layers import BatchNorm, Conv2d, ConvTranspose2d, Layer, LayerNorm
 from minigan.models.net import Net
 from minigan.models.resnets import resnet
@@ -118,6 +119,7 @@ def test_resnet_s_blocks_are_the_papers() -> None:
     blocks = [node for node in g.root.nodes if isinstance(node, Residual)]
     kinds = [[type(a).__name__ for a in block.body.nodes] for block in blocks]
     assert kinds == [["BatchNorm", "Upsample2x", "Conv2d", "BatchNorm", "Conv2d"]] * 3
+    assert [type(node).__name__ for node in g.root.nodes[-2:]] == ["BatchNorm", "Conv2d"]
     assert d.root.nodes[-3].act == Act("relu")  # Activation, Reshape, Linear: what the last sum gives is bent once more
 
 
@@ -184,8 +186,8 @@ MEETS: dict[str, tuple[list[str], str]] = {
         "model.minibatch_stddev = 4; give a multiple of 4, as 48",
     ),
     "a packed batch": (
-        ["model.minibatch_stddev=8", "train.batch_size=60", "model.packing=3"],
-        "train.batch_size = 60 gives D 20 samples at once, .* = 8; give a multiple of 24, as 48",
+        ["model.minibatch_stddev=8", "train.batch_size=48", "model.packing=4"],
+        "train.batch_size = 48 gives D 12 samples at once, .* = 8; give a multiple of 32, as 32",
     ),
     "too small a batch": (["model.minibatch_stddev=8", "train.batch_size=6"], "give a multiple of 8, as 8"),
     "itself": (["model.minibatch_stddev=1"], "model.minibatch_stddev = 1 compares a sample with itself; give 2 or"),
@@ -315,6 +317,30 @@ def test_cpp_gives_what_the_oracle_gives_in_float64(case: str) -> None:
         found.append([ops.to_numpy(y), ops.to_numpy(dx), dw])
     for one, other in zip(*found, strict=True):
         assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(one)
+
+
+TOLD = {
+    **{name: [f"model.condition={name}"] for name in CONDITIONS},
+    "batchnorm": ["model.condition=projection", "model.condition_g=batchnorm"],
+}
+
+
+@pytest.mark.parametrize("how", TOLD)
+def test_residual_nets_are_told_labels(how: str) -> None:
+    words = small("model.family=resnet", "model.width=4", *TOLD[how])
+    task = GAN(words, numpy, (8, 8, 1), CLASSES)
+    before = [net.p.copy() for net in (task.G, task.D)]
+    for step in range(2):
+        task.step(batches(task, step), step, labels(task, step))
+    for net, old in zip((task.G, task.D), before, strict=True):
+        still = [name for name, view in net.layout.views(net.p - old).items() if not np.abs(view).max() > 0]
+        assert still == [], "parameters stand still"
+
+
+@pytest.mark.parametrize("task", ["classifier", "cyclegan"])
+def test_tasks_with_networks_of_their_own_refuse_the_key(task: str) -> None:
+    with pytest.raises(ConfigError, match=f"model.width means nothing to task.name {task}; leave it out"):
+        config.load({"classifier": "classifier-mnist", "cyclegan": "cyclegan-digits"}[task], ["model.width=8"])
 
 
 SHORT = {

@@ -253,10 +253,10 @@ def words_of(layer: int) -> config.Config:
 def test_layers_that_cannot_be_matched_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"loss\.layer is for loss\.name feature-matching, not for hinge"):
         config.load("digits", ["loss.layer=1"])
-    with pytest.raises(ConfigError, match=r"feature-matching reads node 7 of D, but D is a chain of 7 nodes, from 0"):
+    with pytest.raises(ConfigError, match=r"feature-matching reads node 7 of D, but its nodes are 0 to 6"):
         GAN(words_of(7), ops, SHAPE)
     for keys, words in (
-        (["loss.name=feature-matching", "model.condition=acgan"], "reads node -2 of D, but D is a Heads, no chain"),
+        (["loss.name=feature-matching", "model.condition=acgan"], "reads inside a D that is a chain, but D is a Heads"),
         (
             ["model.condition=acgan", 'train.augment=["flip"]', "train.consistency=1"],
             "but with model.condition acgan D has",

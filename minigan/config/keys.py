@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-TASKS = ("gan", "classifier", "cyclegan")  # the rows of minigan/tasks
+TASKS = ("gan", "classifier", "cyclegan", "vae", "superres")  # the rows of minigan/tasks
 RANGES: dict[str, tuple[float, float] | None] = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "raw": None}
 
 
@@ -45,18 +45,29 @@ class Task:
 
     name: str = key(
         "gan",
-        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains",
+        "gan; classifier: D alone, which learns the labels; cyclegan: two translators between two domains; "
+        "vae: a variational autoencoder; superres: small pictures made large",
         choices=TASKS,
     )
     translator: str = key("resnet", "both generators: resnet or unet", choices=("resnet", "unet"), task="cyclegan")
-    width: int = key(32, "the translators' channels at full size", 1, task="cyclegan")
+    width: int = key(32, "channels of the translators at full size, of superres' G", 1, task=("cyclegan", "superres"))
     depth: int = key(2, "how often the translators halve the picture", 0, task="cyclegan")
-    blocks: int = key(3, "the translators' residual blocks", 0, task="cyclegan")
+    blocks: int = key(3, "residual blocks of the translators, of superres' G", 0, task=("cyclegan", "superres"))
     cycle: float = key(
         10.0, "weight of the L1 distance between a picture and its way there and back", 0.0, task="cyclegan"
     )
     identity: float = key(
         5.0, "weight of the L1 distance that G moves what is in its range already; 0: none", 0.0, task="cyclegan"
+    )
+    factor: int = key(4, "how many times as large G makes a picture", choices=(2, 4, 8), task="superres")
+    l2_steps: int = key(0, "steps by the squared error alone, before features and D come in", 0, task="superres")
+    content: float = key(0.1, "weight of the distance in a classifier's features", 0.0, task="superres")
+    adversarial: float = key(1e-3, "weight of the GAN loss", 0.0, task="superres")
+    features: str = key(
+        "auto",
+        "a run of task classifier on the same data; auto: one that minigan trains and keeps",
+        resumable=True,
+        task="superres",
     )
 
 

@@ -7,19 +7,18 @@ from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
+_OF_GANS = (
+    *("model.condition", "model.condition_g", "model.label_features", "model.packing", "model.minibatch_stddev"),
+    *("penalty", "train.n_critic", "train.share_fake"),
+    *("train.weight_clip", "train.instance_noise", "train.noise_steps", "train.augment", "train.consistency"),
+    "train.ema",
+)
+_OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g")
 UNREAD = {
-    "classifier": (
-        *("g", "loss", "penalty", "model.family", "model.z", "model.noise", "model.widths_g", "model.strides_g"),
-        *("model.act_g", "model.packing", "train.n_critic", "train.share_fake", "train.weight_clip"),
-        *("train.instance_noise", "train.noise_steps", "train.ema", "model.condition", "model.minibatch_stddev"),
-    ),
-    "cyclegan": (
-        *("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g"),
-        *("model.packing", "model.dropout", "model.condition", "model.condition_g", "model.label_features"),
-        *("model.minibatch_stddev", "loss.layer", "penalty", "g.freeze", "d.freeze", "train.n_critic", "train.ema"),
-        *("train.share_fake", "train.weight_clip", "train.instance_noise", "train.noise_steps", "train.augment"),
-        "train.consistency",
-    ),
+    "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
+    "cyclegan": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "superres": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
@@ -29,16 +28,22 @@ def resolve(config: Config) -> Config:
     for section in ("task", "data"):
         values = getattr(config, section)
         for f in dataclasses.fields(values):
-            owner = f.metadata.get("task", config.task.name)
-            if owner != config.task.name and getattr(values, f.name) != f.default:
+            given = f.metadata.get("task", config.task.name)
+            owners = (given,) if isinstance(given, str) else given
+            if config.task.name not in owners and getattr(values, f.name) != f.default:
                 raise ConfigError(
-                    f"{section}.{f.name} is for task.name {owner}, not for {config.task.name}; leave it out"
+                    f"{section}.{f.name} is for task.name {' and '.join(owners)}, not for {config.task.name}; "
+                    "leave it out"
                 )
     for key in UNREAD.get(config.task.name, ()):
         if _value(config, key) != _value(Config(), key):
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
+    if config.task.name == "vae" and config.model.output != "sigmoid":
+        raise ConfigError(
+            f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
+        )
     _condition(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":

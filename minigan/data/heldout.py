@@ -34,13 +34,8 @@ def split(dataset: Dataset, size: int | None = None, channels: int | None = None
     Of a set with test files (IDX) all rows and the test images; else nine tenths and one, drawn once and for all,
     whatever a run's seed is. Raises DataError when the test files do not fit, or there are fewer than PART rows.
     """
-    test = _test_files(dataset, Wanted(dataset.value_range, size, channels))
+    test = test_files(dataset, size, channels)
     if test is not None:
-        if test.shape != dataset.shape:
-            raise DataError(
-                f"{dataset.name}: its test images are {test.shape}, but its training images are {dataset.shape}; "
-                "give files of one set, or data.size"
-            )
         return dataset, test
     if len(dataset) < PART:
         raise DataError(f"{dataset.name}: of {len(dataset)} rows no tenth can be held out; give {PART} or more")
@@ -49,12 +44,19 @@ def split(dataset: Dataset, size: int | None = None, channels: int | None = None
     return _picked(dataset, np.sort(order[n:])), _picked(dataset, np.sort(order[:n]))
 
 
-def _test_files(dataset: Dataset, wanted: Wanted) -> Dataset | None:
+def test_files(dataset: Dataset, size: int | None = None, channels: int | None = None) -> Dataset | None:
+    """The test images that lie beside a data set that `load` gave, by the same size and channels; None without."""
     name = dataset.name
     folder = mirrors.located(name) if name in mirrors.REMOTES else None if name in BUILTIN else Path(name)
     if folder is None or None in (idx.find(folder, stem) for stem in idx.TEST):
         return None
-    return load_idx(name, folder, wanted, dataset.classes, idx.TEST)
+    test = load_idx(name, folder, Wanted(dataset.value_range, size, channels), dataset.classes, idx.TEST)
+    if test.shape != dataset.shape:
+        raise DataError(
+            f"{dataset.name}: its test images are {test.shape}, but its training images are {dataset.shape}; "
+            "give files of one set, or data.size"
+        )
+    return test
 
 
 def _picked(dataset: Dataset, index: Any) -> Dataset:

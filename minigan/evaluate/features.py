@@ -68,7 +68,7 @@ class Extractor:
         self.folder, self.classes, self.shape, self.record = folder, dataset.classes, dataset.shape, record
         self.net, self.ops = opened.task.nets["d"], opened.task.ops
         self.net.normalise_weights(iterate=False)
-        self.given = dataset.value_range or dataset.stored
+        self.given = dataset.stored and (dataset.value_range or dataset.stored)  # None: vectors
         self.stages = stages(self.net)
 
     def see(self, x: NDArray[Any]) -> Seen:

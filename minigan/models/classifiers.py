@@ -54,8 +54,8 @@ def _hidden(model: Model, act: Act | None, make: Callable[..., Layer], dense: bo
 
 
 def stages(net: Net) -> tuple[int, ...]:
-    """The nodes of a classifier's chain that end a convolution with its norm and activation: an image's features,
-    coarse to the eye and finer in what they know, one after the other.
+    """The nodes of a classifier's chain that end a convolution with its norm and activation, from the first, which sees
+    edges, to the last, which sees shapes. Empty for vectors.
     """
     nodes = net.root.nodes
     ends = [isinstance(after, Conv2d | Reshape) for after in nodes[1:]]

@@ -49,7 +49,7 @@ def resnet(
 ) -> Chain:
     """See above. `width` channels at full size, width * 2^depth in the blocks."""
     factor = shape_out[0] // shape_in[0]
-    if factor < 1 or factor & (factor - 1) or shape_out[:2] != (factor * shape_in[0], factor * shape_in[1]):
+    if factor & (factor - 1) or shape_out[:2] != (factor * shape_in[0], factor * shape_in[1]):
         raise ShapeError(
             f"translator resnet makes pictures 1, 2, 4, 8, ... times as large, not {_size(shape_out)} of "
             f"{_size(shape_in)}; give other sizes"

@@ -15,13 +15,25 @@ from minigan.study import (
     rows_nets,
     rows_ops,
     rows_regular,
+    rows_restore,
     rows_second,
+    rows_vae,
 )
 from minigan.study.differences import Result, gradcheck
 
 __all__ = ["ROWS", "Result", "check_row", "gradcheck", "run", "select"]
 
-_FILES = (rows_ops, rows_nets, rows_second, rows_condition, rows_features, rows_cyclegan, rows_regular)
+_FILES = (
+    rows_ops,
+    rows_nets,
+    rows_second,
+    rows_condition,
+    rows_features,
+    rows_cyclegan,
+    rows_regular,
+    rows_restore,
+    rows_vae,
+)
 ROWS = {name: row for file in _FILES for name, row in file.ROWS.items()}
 _DRAWS = 3  # how many draws of shapes and values `full` takes
 

@@ -18,7 +18,6 @@ from minigan.errors import ConfigError
 from minigan.training.convolutions import Call, recorded
 from minigan.training.parts import Parts, prepare
 from minigan.training.plans import made
-from minigan.training.trainer import drawn_from
 
 ROUNDS = 15
 MARGIN = 0.05
@@ -36,7 +35,7 @@ class Measured:
 
 
 def prepared(config: configs.Config) -> tuple[Parts, list[Call]]:
-    """A run on the cpp backend under the built-in plan, and a call of every shape in a step and in sampling.
+    """A run on the cpp backend under the built-in plan, and a call of every shape in a step and in a picture.
 
     Raises ConfigError when it has no convolutions or MINIGAN_PLAN forces some; and what `prepare` raises.
     """
@@ -49,7 +48,7 @@ def prepared(config: configs.Config) -> tuple[Parts, list[Call]]:
     batches, labels = parts.given([parts.batches.at(k) for k in range(task.batches_per_step)])
     with recorded(task) as calls:
         task.step(batches, 0, labels)
-        task.samples(task.z("sample", 0, 1), drawn_from(config))
+        task.picture("grid", 1, parts.real_rows(1))
     for call in calls:
         first.setdefault(call.key, call)
     if not first:

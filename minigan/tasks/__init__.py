@@ -8,8 +8,16 @@ from minigan.tasks.base import Task
 from minigan.tasks.classifier import Classifier
 from minigan.tasks.cyclegan import CycleGAN
 from minigan.tasks.gan import GAN
+from minigan.tasks.superres import SuperRes
+from minigan.tasks.vae import VAE
 
-TASKS: dict[str, type[Task]] = {"gan": GAN, "classifier": Classifier, "cyclegan": CycleGAN}
+TASKS: dict[str, type[Task]] = {
+    "gan": GAN,
+    "classifier": Classifier,
+    "cyclegan": CycleGAN,
+    "vae": VAE,
+    "superres": SuperRes,
+}
 
 
 def make_task(config: Config, ops: Any, shape: Shape, classes: int) -> Task:

@@ -34,6 +34,7 @@ class Task:
     labelled = False  # whether a step also takes the batches' labels
     judged = False  # whether rows are held out, which nothing is trained on; `held` is then that data set
     held: Any = None
+    features: Net | None = None  # a trained classifier's net, for tasks that look through its eyes
     # What the loss picture shows, a row of curves each, and train.patience reads: axis -> key of the record -> words
     plots: ClassVar[dict[str, dict[str, str]]]
     words: tuple[str, str]  # a log line in short and, beside a progress bar, in shorter, as str.format takes it
@@ -46,7 +47,7 @@ class Task:
         self.optimizers: dict[str, Optimizer] = {}
         self.late = getattr(ops, "LATE", False)  # the finite flag is read when the caller asks, not after every part
         self.failed = 0  # the sub-step of the last step that was not finite; see replay
-        self.own_ops, self.own_run = ops, self._runner(ops)
+        self.own_ops, self.own_run = ops, self.runner(ops)
         self.run: Any = self.own_run
 
     def own(self, nets: dict[str, Net]) -> None:
@@ -65,6 +66,15 @@ class Task:
         """How many sub-steps one step has."""
         return 1
 
+    @property
+    def lacks(self) -> str:
+        """What is still to be handed in before a step can be made, as an error says it; else ""."""
+        return ""
+
+    def parts_of(self, step: int) -> int:
+        """How many sub-steps this step has: all, unless its stage leaves out the last ones."""
+        return self.parts_per_step
+
     def mover(self, sub: int) -> Optimizer:
         """The optimizer that moves in sub-step `sub`."""
         raise NotImplementedError(f"{type(self).__name__} has no mover")
@@ -81,7 +91,7 @@ class Task:
         a number asks `bad` before.
         """
         record: Record = {}
-        for sub in range(self.parts_per_step):
+        for sub in range(self.parts_of(step)):
             record |= self.part(batches, labels, step, sub, update=True)
             self.mover(sub).count += 1
             if not self.late and self.bad():
@@ -112,7 +122,9 @@ class Task:
         """The step whose sub-step was the first that was not finite, when `bad` says so after `step`."""
         if self.late:
             since = int(self.ops.to_numpy(self.clock.bad_parts)[0])  # the one that failed included
-            step, self.failed = divmod((step + 1) * self.parts_per_step - since, self.parts_per_step)
+            while since > self.parts_of(step):
+                since, step = since - self.parts_of(step), step - 1
+            self.failed = self.parts_of(step) - since
         return step
 
     def count_bad(self) -> None:
@@ -211,7 +223,7 @@ class Task:
         for name, o in self.optimizers.items():
             o.count = counters[name]
 
-    def _runner(self, ops: Any) -> Any:
+    def runner(self, ops: Any) -> Any:
         """How parts run on the backend itself: recorded and replayed where it can, else called."""
         clock = self.clock.array[:HOST_WORDS]
         return ops.graphs(clock) if self.config.train.graph and hasattr(ops, "graphs") else Eager(ops, clock)

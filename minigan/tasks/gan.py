@@ -114,13 +114,13 @@ class GAN(Task):
 
     def _tap(self) -> int:
         """The number of D's node that loss.layer means."""
-        nodes = self.D.root.nodes if isinstance(self.D.root, Chain) else ()
-        tap = len(nodes) - 2 if self.config.loss.layer < 0 else self.config.loss.layer
-        if not 0 <= tap < len(nodes):
-            raise ConfigError(
-                f"loss.name {self.config.loss.name} reads node {tap} of D, but D is "
-                + (f"a chain of {len(nodes)} nodes, from 0" if nodes else f"a {type(self.D.root).__name__}, no chain")
-            )
+        name, layer, root = self.config.loss.name, self.config.loss.layer, self.D.root
+        if not isinstance(root, Chain):
+            raise ConfigError(f"loss.name {name} reads inside a D that is a chain, but D is a {type(root).__name__}")
+        last = len(root.nodes) - 1
+        tap = last - 1 if layer < 0 else layer
+        if not 0 <= tap <= last:
+            raise ConfigError(f"loss.name {name} reads node {tap} of D, but its nodes are 0 to {last}; see --dry-run")
         return tap
 
     @property

@@ -19,6 +19,7 @@ from minigan.data.domains import TRANSFORMS, Domains, Unpaired, open_domains
 from minigan.data.heldout import split
 from minigan.errors import ConfigError
 from minigan.tasks import TASKS, Task, make_task
+from minigan.training.features import classifier
 from minigan.training.plans import check_forced, open_backend
 
 POINTS = 1000  # samples drawn where a sample is a point
@@ -87,9 +88,10 @@ def prepare(config: Config, resume: bool = False) -> Parts:
         config,
         train=dataclasses.replace(config.train, backend=ops.NAME, init_from=source and os.path.abspath(source)),
         data=dataclasses.replace(config.data, name=name, other=other),
+        task=dataclasses.replace(config.task, features=_found(config.task.features)),
     )
     kind, held = TASKS[config.task.name], None
-    if kind.judged and dataset.labels is None:
+    if kind.judged and kind.labelled and dataset.labels is None:
         raise ConfigError(f"task {config.task.name} learns from labels, but {dataset.name} has none; give other data")
     if kind.judged:
         dataset, held = split(dataset, config.data.size or None, config.data.channels or None)
@@ -101,9 +103,11 @@ def prepare(config: Config, resume: bool = False) -> Parts:
             f"model.condition {config.model.condition} goes by labels, but {dataset.name} has none; give other data"
         )
     task.held = held
+    if config.task.name == "superres" and config.task.features != "auto":
+        task.features = classifier(config.task.features, task)
     check_forced(ops, task.nets.values())
     return Parts(config, ops, note, dataset, batches, task)
 
 
 def _found(name: str) -> str:
-    return name if not name or name in BUILTIN or name in TRANSFORMS else os.path.abspath(name)
+    return name if not name or name == "auto" or name in BUILTIN or name in TRANSFORMS else os.path.abspath(name)

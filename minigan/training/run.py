@@ -32,7 +32,7 @@ class Run:
         self.picture_range = (float(low), float(high))
         self.weights = drawn_from(config)
         self.shape = task.shape
-        names = saved.meta.get("classes", ())
+        names = saved.meta.get("class_names", ())
         self.classes = tuple(names) if task.labelled else tuple(map(str, range(task.labels)))
 
     def sample(self, n: int, seed: int = 0, dtype: str = "float32", label: str | int | None = None) -> NDArray[Any]:
@@ -155,6 +155,6 @@ def load(path: str | Path, backend: str = "auto") -> Run:
     saved = checkpoint.load(file)
     config = configs.from_dict(saved.meta["config"], str(file), [f"train.backend={backend}"])
     ops, _ = open_backend(config, recorded=True)
-    task = make_task(config, ops, tuple(saved.meta["shape"]), len(saved.meta.get("classes", ())))
+    task = make_task(config, ops, tuple(saved.meta["shape"]), saved.meta.get("classes", 0))
     restore(task, saved)
     return Run(Path(path), saved, config, task)

@@ -53,6 +53,8 @@ class Trainer:
         _refuse(out, resume)
         self.parts = prepare(config, resume)
         config, self.task = self.parts.config, self.parts.task
+        if self.task.lacks:
+            raise ConfigError(self.task.lacks)
         self.config = config
         self.resume, self.saved = resume, self._saved() if resume else None
         self.environment = environment.record(self.parts.ops.NAME, getattr(self.parts.ops, "ISA", ""))
@@ -190,7 +192,8 @@ class Trainer:
         meta = {
             "config": self.config.to_dict(),
             "shape": list(self.parts.dataset.shape),
-            "classes": list(self.parts.dataset.classes),
+            "classes": len(self.parts.dataset.classes),
+            "class_names": list(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
