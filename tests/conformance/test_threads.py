@@ -133,7 +133,8 @@ def _elementwise(ops: Any) -> list[np.ndarray]:
     acts += [ops.activation_backward(y, x, Act(kind)) for kind in ("relu", "tanh", "sigmoid")]
     acts += [ops.activation_backward_tangent(y, x, x, y, Act(kind)) for kind in ("relu", "tanh", "sigmoid")]
     dropped = [ops.dropout(x, 0.3, clock, 5), ops.dropout_backward(x, 0.3, clock, 5)]
-    return [*sums, *dropped, *loss, *acts, ops.mul(x, y), ops.axpby(0.3, x, 0.7, y), ops.scale(x, 0.3)]
+    plain = [ops.mul(x, y), ops.axpby(0.3, x, 0.7, y), ops.scale(x, 0.3), ops.exp(x)]
+    return [*sums, *dropped, *loss, *acts, *plain]
 
 
 WORK: dict[str, Callable[[Any], list[np.ndarray]]] = {
