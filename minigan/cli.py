@@ -375,13 +375,13 @@ def presets(
     if name:
         print(configs.load(name).to_toml(), end="")
         return
-    table = Table("preset", "data", "family or task", "z", "G", "D", "length")
+    table = Table(Column("preset", no_wrap=True), "data", "family or task", "z", "G", "D", "length")
     for preset in configs.presets():
         c = configs.load(preset)
         length = f"{c.train.steps} steps" if c.train.steps else f"{c.train.epochs} epochs"
-        own = (c.model.family, str(c.model.z), str(list(c.model.widths_g)))
-        words = own if c.task.name == "gan" else (c.task.name, "", "")  # which has no G that draws from a z
-        table.add_row(preset, c.data.name, *words, str(list(c.model.widths_d)), length)
+        kind = c.model.family if c.task.name == "gan" else c.task.name
+        draws = (str(c.model.z), str(list(c.model.widths_g))) if c.task.name in ("gan", "vae") else ("", "")
+        table.add_row(preset, c.data.name, kind, *draws, str(list(c.model.widths_d)), length)
     out_console.print(table)
 
 

@@ -16,7 +16,7 @@ from minigan.backends.checked import Breach, Checked, Ledger
 from minigan.backends.proxies import NotFinite
 from minigan.errors import ConfigError
 from minigan.tasks.gan import GAN
-from minigan.training import checkpoint, trainer
+from minigan.training import checkpoint, parts, trainer
 from minigan.training.trainer import Silent
 
 BACKENDS = ["numpy", *(["cpp"] if importlib.util.find_spec("minigan._cpp") else [])]
@@ -385,7 +385,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             if next(calls) >= k:
                 p[0] += np.float32(1e-3)
 
-        monkeypatch.setattr(trainer, "open_backend", lambda *given: (Broken("adam_step", wrong), "backend numpy"))
+        monkeypatch.setattr(parts, "open_backend", lambda *given: (Broken("adam_step", wrong), "backend numpy"))
 
     return arrange
 

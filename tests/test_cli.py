@@ -22,7 +22,7 @@ from runs import SMALL, run
 from minigan import __version__, cli
 from minigan.backends import oracle
 from minigan.errors import BackendError
-from minigan.training import checkpoint, trainer
+from minigan.training import checkpoint, parts
 
 VERIFIED = "verified on the oracle"
 TINY = [part for text in SMALL for part in ("--set", text)]
@@ -424,7 +424,7 @@ def test_a_wrong_kernel_ends_a_verified_run_in_one_line(
         def linear(self, x: np.ndarray, w: np.ndarray, b: np.ndarray, act: object = None) -> np.ndarray:
             return oracle.linear(x, w, b + np.float32(1), act)
 
-    monkeypatch.setattr(trainer, "open_backend", lambda *given: (Broken(), "backend numpy"))
+    monkeypatch.setattr(parts, "open_backend", lambda *given: (Broken(), "backend numpy"))
     result = minigan("train", "digits", "--steps", "2", "--backend", "numpy", "--verify", "1", "--out", "run")
     assert result.status == 1 and result.err.count("\n") == 1 and "Traceback" not in result.err
     assert result.err.startswith("minigan: stopped at step 1: g.0, forward: linear, output 0 (64, "), result.err
