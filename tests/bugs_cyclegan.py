@@ -57,7 +57,7 @@ BUGS: dict[str, list[Row]] = {
             "D learns from what it takes for real alone",
             "            D.backward(dfake, ctx_fake, need_dx=False)\n",
             "",
-            (*_D, "cyclegan: a_step_lowers_the_loss_of_its_player"),
+            _D,
         ),
         (
             "lambda ||theta||^2 is in the loss alone",

@@ -129,7 +129,7 @@ def training(folder: str, steps: int, call: int = -1, when: str = "before") -> N
         checkpoint.save = fatal_save
 
     class Announcer(Silent):
-        def start(self, first: int, total: int) -> None:
+        def start(self, first: int, total: int, words: tuple[str, str]) -> None:
             announce(first=first)
 
     out = Path(folder)

@@ -122,10 +122,10 @@ from minigan.training.trainer import Silent, Trainer
 words = [*WORDS, "train.backend=cuda", "data.name=x.npy", "data.size=4", "train.log_every=4", "train.steps=8"]
 t = Trainer(configs.load("digits", words), Path("a"), False, Silent())
 step = t.task.step
-def breaking(batches, k):
+def breaking(batches, k, labels):
     if k == 2:
         t.task.D.layers[0].w[...] = float("nan")
-    return step(batches, k)
+    return step(batches, k, labels)
 t.task.step = breaking
 try:
     t.run()

@@ -148,7 +148,7 @@ REFUSED = {
     "train.n_critic=2": "train.n_critic means nothing to task.name cyclegan; leave it out",
     "train.augment=['colour']": "train.augment means nothing to task.name cyclegan; leave it out",
     "penalty.name=r1": "penalty means nothing to task.name cyclegan; leave it out",
-    "task.name=gan": "task.width is for task.name cyclegan, not for gan; leave it out",
+    "task.name=gan": "task.width is for task.name cyclegan and superres, not for gan; leave it out",
 }
 
 

@@ -114,7 +114,7 @@ def test_onnxruntime_gives_what_the_net_gives_for_any_batch(name: str) -> None:
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 22)]
     for n in (1, 3, 64):
         z = np.random.default_rng(n).normal(size=(n, *net.in_shape)).astype(np.float32)
-        (x,), (own, _) = onnx_net.run(None, {"z": z}), net.forward(z, mode="running")
+        (x,), (own, _) = onnx_net.run(None, {to_onnx.names(net)[0]: z}), net.forward(z, mode="running")
         assert x.shape == own.shape and np.abs(x - own).max() <= to_onnx.BOUND * max(1, np.abs(own).max())
 
 

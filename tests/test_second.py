@@ -193,7 +193,7 @@ def test_points_are_where_the_table_says() -> None:
     drawn = {
         name: Penalty(dataclasses.replace(words, name=name), net, 0).draw((5, 4), np.float64, 1) for name in PENALTIES
     }
-    points = {name: [p(net, real, fake, drawn[name][1:]) for p in row.points] for name, row in PENALTIES.items()}
+    points = {name: [p(net, real, fake, drawn[name][1:], None) for p in row.points] for name, row in PENALTIES.items()}
     at = {name: first for name, (first, *_) in points.items()}
     assert at["r1"] is real and at["r2"] is fake, "their contexts are used again"
     assert points["r1+r2"] == [real, fake] and all(len(p) == 1 for name, p in points.items() if name != "r1+r2")
@@ -246,7 +246,7 @@ def test_a_penalty_adds_to_d_and_leaves_g_and_the_losses_alone(name: str) -> Non
     plain, under = gan("none"), gan(name)
     z = numbers(8, 4)
     before = under.G.p.copy(), under.G.dp.copy(), under.G.state.copy()
-    records = [made.d_step(_real(), z, update=False, drawn=made.drawn(_real())) for made in (plain, under)]
+    records = [made.d_step(_real(), z, update=False, drawn=made.penalty_inputs(_real())) for made in (plain, under)]
     assert all(np.array_equal(a, b) for a, b in zip(before, (under.G.p, under.G.dp, under.G.state), strict=True))
     assert not np.allclose(plain.D.dp, under.D.dp)
     assert set(records[1]) - set(records[0]) == {"penalty", "critic_grad_norm"}
@@ -257,8 +257,8 @@ def test_a_penalty_adds_to_d_and_leaves_g_and_the_losses_alone(name: str) -> Non
 def test_r1_and_r2_need_no_forward_pass_of_their_own(name: str, passes: int) -> None:
     made, calls = gan(name), []
     forward = made.D.forward
-    made.D.forward = lambda x, mode="batch", call=0: calls.append(call) or forward(x, mode, call)  # type: ignore[method-assign]
-    made.d_step(_real(), numbers(8, 4), update=False, drawn=made.drawn(_real()))
+    made.D.forward = lambda x, mode="batch", call=0, **more: calls.append(call) or forward(x, mode, call, **more)  # type: ignore
+    made.d_step(_real(), numbers(8, 4), update=False, drawn=made.penalty_inputs(_real()))
     assert calls == list(range(passes)), "each with its own dropout mask"
 
 
@@ -268,7 +268,7 @@ def test_lazy_penalties_come_every_so_often_and_as_many_times_as_strong() -> Non
         made, z = gan("wgan-gp", every=every), numbers(8, 4)
         plain = gan("none")
         made.opt_d.count = 2  # the third update comes
-        record = made.d_step(_real(), z, update=False, drawn=made.drawn(_real()))
+        record = made.d_step(_real(), z, update=False, drawn=made.penalty_inputs(_real()))
         plain.d_step(_real(), z, update=False)
         added.append((made.D.dp - plain.D.dp, float(record["penalty"])))
     np.testing.assert_allclose(added[1][0], 3 * added[0][0], rtol=1e-9, atol=1e-12)
@@ -282,7 +282,7 @@ def test_draws_are_a_function_of_seed_and_update() -> None:
     def penalty(update: int, n: int = 8) -> float:
         made = gan("wgan-gp", "mlp.tanh")
         made.opt_d.count = update - 1
-        record = made.d_step(_real(), numbers(8, 4), update=False, drawn=made.drawn(_real()))
+        record = made.d_step(_real(), numbers(8, 4), update=False, drawn=made.penalty_inputs(_real()))
         return float(record["critic_grad_norm"])
 
     assert penalty(1) == penalty(1) != penalty(2)
@@ -296,7 +296,7 @@ def test_a_penalty_that_is_not_finite_stops_the_update() -> None:
     before = made.D.p.copy()
     with np.errstate(all="ignore"):
         x = _real().astype(np.float32)
-        made.d_step(x, numbers(8, 4).astype(np.float32), drawn=made.drawn(x))
+        made.d_step(x, numbers(8, 4).astype(np.float32), drawn=made.penalty_inputs(x))
     assert made.clock.array[BAD] != 0
     np.testing.assert_array_equal(made.D.p, before)
 

@@ -158,7 +158,9 @@ def test_a_run_resumes_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layer", [ConvTranspose2d(2, 3), Embedding(3, 2)])
 def test_other_weights_are_refused(layer: Any) -> None:
     shape = () if isinstance(layer, Embedding) else SHAPE
-    with pytest.raises(ConfigError, match=rf"for Linear and Conv2d, but t is a {type(layer).__name__}; take another"):
+    with pytest.raises(
+        ConfigError, match=rf"for Linear, Conv2d and layers of labels, but t is a {type(layer).__name__}; take another"
+    ):
         Net("t", layer, shape, spectral=True)
 
 

@@ -66,7 +66,6 @@ class Task:
     features: str = key(
         "auto",
         "a run of task classifier on the same data; auto: one that minigan trains and keeps",
-        resumable=True,
         task="superres",
     )
 

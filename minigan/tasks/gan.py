@@ -311,7 +311,7 @@ class GAN(Task):
 
     def _critic(self, real: Any, fake: Any, told: Sequence[Array]) -> tuple[Array, Any, Any, Record]:
         """D's outputs -> what D minimises (0-d), dreal, dfake, what a log says of a second head."""
-        ops = self.ops
+        ops = self.D.ops
         loss, dreal, dfake = self.loss.critic(ops, _verdict(real), _verdict(fake))
         if not self.condition.heads:
             return loss, dreal, dfake, {}
@@ -320,7 +320,7 @@ class GAN(Task):
 
     def _generator(self, fake: Any, against: Sequence[Any], told: Sequence[Array]) -> tuple[Array, Any, Record]:
         """The same of what G minimises -> loss (0-d), dfake, what a log says."""
-        ops = self.ops
+        ops = self.G.ops
         loss, dfake = self.loss.generator(ops, _verdict(fake), *map(_verdict, against))
         if not self.condition.heads:
             return loss, dfake, {}

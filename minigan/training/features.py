@@ -28,7 +28,7 @@ def classifier(path: str, task: Task) -> Net:
             f"{task.shape} in {ours}; train one on the same data, in the same range"
         )
     train = dataclasses.replace(config.train, dtype=task.config.train.dtype)
-    whole = make_task(dataclasses.replace(config, train=train), task.own_ops, shape, len(saved.meta["classes"]))
+    whole = make_task(dataclasses.replace(config, train=train), task.own_ops, shape, saved.meta["classes"])
     whole.restore(saved.tensors, saved.meta["counters"])
     net = whole.nets["d"]
     net.normalise_weights(iterate=False)
