@@ -18,7 +18,7 @@ from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
 from minigan.models.trees import Chain, Residual
 from minigan.study.rows import Numbers, Problem, Row, clock, ops
-from minigan.study.rows_nets import SETTLED, SHAPES, Bound, Tree, kinked, reduced, tree, values_of
+from minigan.study.rows_nets import SETTLED, SHAPES, Bound, Tree, kinked, place, reduced, tree, values_of
 from minigan.study.rows_second import POINTS, tangent
 from minigan.tasks.gan import GAN
 
@@ -105,10 +105,7 @@ def _player(
             return loss
 
         def backward(dy: Array, *values: Array) -> list[Array]:
-            for name, net in gan.nets.items():
-                views = net.layout.views(net.p)
-                for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
-                    ops.copyto(views[f"{name}.{key}"], value)
+            place(gan.nets, fixed | {player: dict(zip(fixed[player], values, strict=True))})
             if player == "g":
                 gan.g_step(z, update=False, told=told)
             else:

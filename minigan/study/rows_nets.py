@@ -50,6 +50,14 @@ def values_of(net: Net, g: Numbers) -> dict[str, Array]:
     return out
 
 
+def place(nets: dict[str, Net], values: dict[str, dict[str, Array]]) -> None:
+    """Overwrites every net's parameters: net -> what `values_of` gave."""
+    for name, net in nets.items():
+        views = net.layout.views(net.p)
+        for key, value in values[name].items():
+            ops.copyto(views[f"{name}.{key}"], value)
+
+
 class Bound:
     """The same net twice: in float64, and in complex128 for the complex step. Running statistics are not 0 and 1."""
 
@@ -276,10 +284,7 @@ def minimised(
             return D.add_penalty(loss)
 
         def backward(dy: Array, *values: Array) -> list[Array]:
-            for name, net in gan.nets.items():
-                views = net.layout.views(net.p)
-                for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
-                    ops.copyto(views[f"{name}.{key}"], value)
+            place(gan.nets, fixed | {player: dict(zip(fixed[player], values, strict=True))})
             if player == "g":
                 kept = ((), ()) if weight else moves
                 gan.g_step(z, update=False, x_real=x_real if gan.pairs else None, moves=kept)

@@ -11,7 +11,7 @@ from minigan.models.net import Net
 from minigan.models.shapes import Array, Shape
 from minigan.models.taps import forward_taps
 from minigan.study.rows import Numbers, Problem, Row, clock, ops
-from minigan.study.rows_nets import SETTLED, SHAPES, Bound, kinked, reduced, values_of
+from minigan.study.rows_nets import SETTLED, SHAPES, Bound, kinked, place, reduced, values_of
 from minigan.tasks.gan import GAN
 from minigan.tasks.search import CONTEXTS, Search, Settings
 from minigan.tasks.superres import SuperRes
@@ -119,10 +119,7 @@ def _superres(player: str, second: bool, loss: str, norm_d: str = "none") -> Cal
             return total
 
         def backward(dy: Array, *values: Array) -> list[Array]:
-            for name, net in task.nets.items():
-                views = net.layout.views(net.p)
-                for key, value in zip(fixed[name], values if name == player else fixed[name].values(), strict=True):
-                    ops.copyto(views[f"{name}.{key}"], value)
+            place(task.nets, fixed | {player: dict(zip(fixed[player], values, strict=True))})
             if player == "g":
                 task.g_step(x, second, update=False)
             else:
