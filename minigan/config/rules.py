@@ -6,7 +6,6 @@ from typing import Any
 from minigan.config.keys import Config
 from minigan.errors import ConfigError
 
-# task.name: the sections and keys that its step does not read, so that setting one is a mistake
 _OF_GANS = (
     *("model.condition", "model.condition_g", "model.label_features", "model.packing", "model.minibatch_stddev"),
     *("penalty", "train.n_critic", "train.share_fake"),
@@ -14,6 +13,7 @@ _OF_GANS = (
     "train.ema",
 )
 _OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g")
+# task.name: the sections and keys that its step does not read, so that setting one is a mistake
 UNREAD = {
     "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
     "cyclegan": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
