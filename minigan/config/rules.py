@@ -20,7 +20,6 @@ UNREAD = {
     "superres": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
     "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
-_OF_PICTURES = ("cyclegan", "superres")  # whose pictures have a black and a white
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
 
 
@@ -41,8 +40,13 @@ def resolve(config: Config) -> Config:
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan" and not config.data.other:
         raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
-    if config.task.name in _OF_PICTURES and config.model.output == "none":
-        raise ConfigError(f"task.name {config.task.name} makes pictures of a range; give model.output tanh or sigmoid")
+    if config.task.name == "cyclegan" and config.model.output == "none":
+        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
+    if config.task.name == "superres" and (config.model.output != "none" or config.data.range in ("auto", "raw")):
+        raise ConfigError(
+            "task.name superres adds to the small picture what is missing, without an activation; give model.output "
+            "none, and data.range -1..1 or 0..1"
+        )
     if config.task.name == "vae" and config.model.output != "sigmoid":
         raise ConfigError(
             f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
