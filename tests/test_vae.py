@@ -13,7 +13,9 @@ from minigan import data
 from minigan.backends import load, oracle
 from minigan.config import Config
 from minigan.data.heldout import split
-from minigan.errors import ConfigError
+from minigan.errors import ConfigError, ShapeError
+from minigan.models.layers import Linear, Reshape
+from minigan.models.trees import Chain
 from minigan.study.rows_vae import SHAPE, reduced
 from minigan.tasks.vae import VAE, reconstruction
 from minigan.training import export
@@ -148,3 +150,24 @@ def test_the_decoder_goes_out_as_onnx(whole: Path, tmp_path: Path) -> None:
 def test_what_means_nothing_is_refused(key: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         small(key)
+
+
+def open_ended(model: Any, shape: Any) -> tuple[Any, Any]:
+    return Chain(Linear(64), Reshape(8, 8, 1)), Chain(Linear(1), Reshape(-1))
+
+
+def too_small(model: Any, shape: Any) -> tuple[Any, Any]:
+    return Linear(9), Chain(Reshape(-1), Linear(1))
+
+
+@pytest.mark.parametrize(
+    ("family", "error", "words"),
+    [
+        ("mpl", ConfigError, r"model\.family 'mpl' is unknown; did you mean 'mlp'"),
+        ("test_vae:open_ended", ConfigError, "its D must be a chain that ends in a dense layer"),
+        ("test_vae:too_small", ShapeError, r"G makes \(9,\), expected \(8, 8, 1\)"),
+    ],
+)
+def test_families_of_which_no_autoencoder_is_made_are_refused(family: str, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        VAE(small(f"model.family={family}"), oracle, (8, 8, 1))
