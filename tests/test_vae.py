@@ -75,9 +75,12 @@ def test_both_nets_move_and_the_backends_agree() -> None:
 def test_without_update_no_weight_moves() -> None:
     task = VAE(reduced(), oracle, SHAPE)
     x, eps = np.random.default_rng(0).uniform(0, 1, (4, *SHAPE)), np.ones((4, 3))
+    task.play("rates", lambda left: None, 0, 0, [])
     before = {name: net.p.copy() for name, net in task.nets.items()}
     task.g_step(x, eps, update=False)
     assert all(np.array_equal(net.p, before[name]) for name, net in task.nets.items())
+    task.g_step(x, eps)
+    assert not any(np.array_equal(net.p, before[name]) for name, net in task.nets.items())
 
 
 def test_noise_of_a_step_is_drawn_once_and_never_again() -> None:
