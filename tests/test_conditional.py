@@ -3,6 +3,7 @@
 What a seeded bug is held against (bugs_condition.py) is a plain function without fixtures.
 """
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from minigan.models.shapes import Act
 from minigan.models.trees import Chain, Heads, Residual, leaves, mapped
 from minigan.tasks import make_task
 from minigan.tasks.gan import GAN
-from minigan.training import export, pictures, to_onnx
+from minigan.training import export, parts, pictures, to_onnx
 from minigan.training import run as runs
 from minigan.training.parts import prepare
 from minigan.training.trainer import train
@@ -280,6 +281,14 @@ def test_data_without_labels_is_refused_before_anything_is_written(tmp_path: Pat
         train(words, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     prepare(small("model.condition=infogan", f"data.name={tmp_path / 'x.npy'}"))
+
+
+def test_data_with_names_of_classes_but_no_labels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a built-in set whose file of labels is missing."""
+    opened = parts.open_data(small())
+    monkeypatch.setattr(parts, "open_data", lambda _: dataclasses.replace(opened, labels=None))
+    with pytest.raises(ConfigError, match="condition embedding goes by labels, but digits has none; give other data"):
+        prepare(small("model.condition=embedding"))
 
 
 # --------------------------------------------------------------------------------------------------------------- runs

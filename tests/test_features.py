@@ -127,6 +127,8 @@ def test_it_is_trained_once_and_says_how_good_it_is(cache: Any) -> None:
     _, held = split(data.load("digits", value_range=(0.0, 1.0)))
     seen = made.see(held.read(np.arange(len(held))))
     assert made.record.accuracy == (seen.labels == held.labels).mean() > 0.9
+    again.net.p[0] += 1.0
+    assert features._weights(made.net) == made.record.weights != features._weights(again.net)
     assert made.record.held_rows == len(held) == 179 and made.classes == tuple("0123456789")
     assert json.loads(json.dumps(dataclasses.asdict(made.record)))["accuracy"] == made.record.accuracy
 

@@ -1,4 +1,4 @@
-"""Short versions of all presets: a few steps on small data run, stay finite, and move every net."""
+"""Short versions of all presets: a few steps on small data run, stay finite, and move every net, unless told not to."""
 
 from pathlib import Path
 
@@ -73,6 +73,10 @@ def test_a_short_version_trains(preset: str, pictures: Path, tmp_path: Path) -> 
     for name, net in task.nets.items():
         moved = np.abs(parts.ops.to_numpy(net.p) - before[name]).max()
         assert moved > 1e-5, f"{name} moved by at most {moved}"
+    still = {name: parts.ops.to_numpy(net.p).tobytes() for name, net in task.nets.items()}
+    for sub in range(task.parts_of(STEPS)):  # as when a step that went wrong is repeated
+        task.part(batches, labels, STEPS, sub, update=False)
+    assert {name: parts.ops.to_numpy(net.p).tobytes() for name, net in task.nets.items()} == still
 
 
 def test_a_preset_without_data_says_so() -> None:

@@ -135,12 +135,13 @@ def test_a_failure_is_told_by_its_own_step_across_the_stages() -> None:
         for k, x in enumerate([batch(0), batch(1), batch(2), bad, batch(4)]):
             task.step([x], k)
     assert task.bad() and task.failed_step(4) == 3 and task.failed == 0
-    early = make("task.l2_steps=2")
-    early.late = True
-    with np.errstate(all="ignore"):
-        for k, x in enumerate([batch(0), bad, batch(2)]):
-            early.step([x], k)
-    assert early.failed_step(2) == 1 and early.failed == 0
+    for given, at in (([batch(0), bad, batch(2)], 1), ([bad, batch(1)], 0)):
+        early = make("task.l2_steps=2")
+        early.late = True
+        with np.errstate(all="ignore"):
+            for k, x in enumerate(given):
+                early.step([x], k)
+        assert early.failed_step(len(given) - 1) == at and early.failed == 0
 
 
 def test_a_gradient_of_d_that_is_not_finite_is_found_again() -> None:
@@ -149,6 +150,17 @@ def test_a_gradient_of_d_that_is_not_finite_is_found_again() -> None:
     with np.errstate(all="ignore"):
         task.step([batch(0)], 0)
         assert task.bad() and task.failed == 0  # 0 times what is not finite
+        with pytest.raises(NotFinite):
+            task.replay([batch(0)], 0, Finite(ops))
+
+
+def test_what_goes_wrong_in_d_s_part_is_found_again_after_g_s() -> None:
+    task = make("task.l2_steps=0", "d.l2=1e38")
+    task.D.p[:] *= 100
+    before = slab(task.D)
+    with np.errstate(all="ignore"):
+        task.step([batch(0)], 0)
+        assert task.bad() and task.failed == 1 and slab(task.D) == before
         with pytest.raises(NotFinite):
             task.replay([batch(0)], 0, Finite(ops))
 

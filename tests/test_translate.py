@@ -42,11 +42,11 @@ def test_an_array_and_a_folder_hold_the_translations(trained: Path, tmp_path: Pa
 
 def test_other_pictures_are_brought_to_the_runs_size_and_range(trained: Path, tmp_path: Path) -> None:
     run = minigan.load(trained)
-    np.save(tmp_path / "large.npy", np.full((3, 16, 20, 3), 255, np.uint8))
+    shade = np.array([0, 255, 255], np.uint8).reshape(3, 1, 1, 1)
+    np.save(tmp_path / "large.npy", np.broadcast_to(shade, (3, 16, 20, 3)))
     assert translations(run, "a-b", str(tmp_path / "large.npy"), 50, tmp_path / "out.npy") == 3
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "out.npy"), run.translate(np.ones((3, 8, 8, 1), np.float32), "a-b", "uint8")
-    )
+    x = np.where(shade > 0, 1, -1) * np.ones((3, 8, 8, 1), np.float32)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), run.translate(x, "a-b", "uint8"))
 
 
 def test_a_grid_has_picture_translation_and_way_back(

@@ -13,7 +13,9 @@ from minigan import data
 from minigan.backends import load, oracle
 from minigan.config import Config
 from minigan.data.heldout import split
-from minigan.errors import ConfigError
+from minigan.errors import ConfigError, ShapeError
+from minigan.models.layers import Linear, Reshape
+from minigan.models.trees import Chain
 from minigan.study.rows_vae import SHAPE, reduced
 from minigan.tasks.vae import VAE, reconstruction
 from minigan.training import export
@@ -73,9 +75,12 @@ def test_both_nets_move_and_the_backends_agree() -> None:
 def test_without_update_no_weight_moves() -> None:
     task = VAE(reduced(), oracle, SHAPE)
     x, eps = np.random.default_rng(0).uniform(0, 1, (4, *SHAPE)), np.ones((4, 3))
+    task.play("rates", lambda left: None, 0, 0, [])
     before = {name: net.p.copy() for name, net in task.nets.items()}
     task.g_step(x, eps, update=False)
     assert all(np.array_equal(net.p, before[name]) for name, net in task.nets.items())
+    task.g_step(x, eps)
+    assert not any(np.array_equal(net.p, before[name]) for name, net in task.nets.items())
 
 
 def test_noise_of_a_step_is_drawn_once_and_never_again() -> None:
@@ -148,3 +153,24 @@ def test_the_decoder_goes_out_as_onnx(whole: Path, tmp_path: Path) -> None:
 def test_what_means_nothing_is_refused(key: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         small(key)
+
+
+def open_ended(model: Any, shape: Any) -> tuple[Any, Any]:
+    return Chain(Linear(64), Reshape(8, 8, 1)), Chain(Linear(1), Reshape(-1))
+
+
+def too_small(model: Any, shape: Any) -> tuple[Any, Any]:
+    return Linear(9), Chain(Reshape(-1), Linear(1))
+
+
+@pytest.mark.parametrize(
+    ("family", "error", "words"),
+    [
+        ("mpl", ConfigError, r"model\.family 'mpl' is unknown; did you mean 'mlp'"),
+        ("test_vae:open_ended", ConfigError, "its D must be a chain that ends in a dense layer"),
+        ("test_vae:too_small", ShapeError, r"G makes \(9,\), expected \(8, 8, 1\)"),
+    ],
+)
+def test_families_of_which_no_autoencoder_is_made_are_refused(family: str, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        VAE(small(f"model.family={family}"), oracle, (8, 8, 1))
