@@ -30,7 +30,7 @@ def _png(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
     if labels is None or label is not None or len(run.shape) != 3:
         picture = pictures.samples(x, run.picture_range)
     else:
-        picture = pictures.by_class(pictures.to_uint8(x, run.picture_range), labels)
+        picture = pictures.by_class(x, run.picture_range, labels)
     pictures.save(picture, out)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of samples and losses. Images are (N,H,W,C) uint8; 2-D points are (N,2)."""
+"""Pictures of samples and losses. Images are (N,H,W,C) uint8; signals (N,1,L,C) floats; 2-D points are (N,2)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -16,6 +16,7 @@ _GAP = 2
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
+_PANEL = (140, 56)  # pixels, of a signal among others
 
 
 def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.uint8]:
@@ -49,12 +50,50 @@ def grid(
     return sheet
 
 
-def by_class(images: NDArray[np.uint8], labels: NDArray[Any]) -> Image.Image:
-    """(N,H,W,C) with labels (N,) -> one picture with a row per label, in the order of the labels."""
+def signals(
+    x: NDArray[Any],
+    limits: tuple[float, float],
+    columns: int | None = None,
+    places: Sequence[int] | None = None,
+    panel: tuple[int, int] = _PANEL,
+) -> Image.Image:
+    """(N,1,L,C) -> a curve each, a colour per channel, in panels (pixels wide, high) that `limits` span from bottom to
+    top, with a line at 0; in rows of `columns`, or as square as can be. `places` as in `grid`.
+    """
+    from matplotlib.collections import LineCollection
+
+    n, _, length, channels = x.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    at = np.arange(n) if places is None else np.asarray(places)
+    rows = int(at.max()) // columns + 1
+    low, high = limits
+    left, bottom = at % columns, rows - 1.0 - at // columns  # of each panel, which is 1 wide and high
+    along = left[:, None] + np.linspace(0.03, 0.97, length)
+    figure, axes = _figure(columns * panel[0] / 100, rows * panel[1] / 100)
+    if low < 0 < high:
+        axes.hlines(bottom - low / (high - low), left, left + 1, color="0.85", linewidth=0.6)
+    for c in range(channels):
+        up = bottom[:, None] + (np.clip(x[:, 0, :, c], low, high) - low) / (high - low)
+        axes.add_collection(LineCollection(list(np.stack([along, up], axis=2)), colors=f"C{c}", linewidths=0.8))
+    axes.set(xlim=(0, columns), ylim=(0, rows))
+    axes.set_axis_off()
+    return _drawn(figure)
+
+
+def by_class(x: NDArray[Any], value_range: tuple[float, float], labels: NDArray[Any]) -> Image.Image:
+    """Images (N,H,W,C) or signals (N,1,L,C) with labels (N,) -> one picture with a row per label, in their order."""
     row = np.unique(labels, return_inverse=True)[1]
     columns = int(np.bincount(row).max())
     seen = np.array([(row[:k] == row[k]).sum() for k in range(len(row))])
-    return grid(images, columns, places=[int(place) for place in row * columns + seen])
+    places = [int(place) for place in row * columns + seen]
+    if is_signal(x.shape[1:]):
+        return signals(x, value_range, columns, places)
+    return grid(to_uint8(x, value_range), columns, places=places)
+
+
+def is_signal(shape: Sequence[int]) -> bool:
+    """Whether an item of this shape is drawn as a curve: (1,L,C), one row."""
+    return len(shape) == 3 and shape[0] == 1
 
 
 def as_image(x: NDArray[np.uint8]) -> Image.Image:
@@ -90,10 +129,13 @@ def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) ->
 def samples(
     x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None, columns: int = 0
 ) -> Image.Image:
-    """What a generator made: images as a grid (`columns` wide, 0: square), 2-D points as a plot over `real` ones.
+    """What a generator made: images as a grid (`columns` wide, 0: square), signals as curves in one, 2-D points as a
+    plot over `real` ones.
 
     `value_range`: black and white, or the axes' limits. Raises ConfigError for other vectors.
     """
+    if is_signal(x.shape[1:]):
+        return signals(x, value_range, columns)
     if x.ndim == 4:
         return grid(to_uint8(x, value_range), columns or None)
     if x.shape[1:] == (2,):

@@ -126,8 +126,8 @@ class Run:
             raise ConfigError(f"dtype {dtype!r} is unknown; known: float32, uint8")
         if dtype == "float32":
             return x.astype(np.float32)
-        if len(self.shape) != 3:
-            raise ConfigError(f"samples of shape {self.shape} are vectors, which have no uint8 form; ask for float32")
+        if len(self.shape) != 3 or self.shape[0] == 1:
+            raise ConfigError(f"samples of shape {self.shape} are no pictures and have no uint8 form; ask for float32")
         return pictures.to_uint8(x, self.picture_range)
 
 
