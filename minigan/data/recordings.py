@@ -51,9 +51,8 @@ def decode(data: bytes, place: str) -> Recording:
         with wave.open(io.BytesIO(data)) as file:
             channels, width, rate, count = file.getparams()[:4]
             values = file.readframes(count)
-    except (wave.Error, EOFError, ValueError, ArithmeticError) as error:
-        why = reason(error) or "it ends too early"
-        raise DataError(f"{place}: is no .wav file of PCM ({why}); save it as 16-bit PCM") from error
+    except Exception as error:  # wave raises many kinds on hostile bytes
+        raise DataError(f"{place}: is no .wav file of PCM ({reason(error)}); save it as 16-bit PCM") from error
     if width not in WIDTHS or not 1 <= channels <= MOST_CHANNELS or rate < 1:
         raise DataError(
             f"{place}: has {8 * width} bit, {channels} channels and {rate} samples a second, expected 8, 16, 24 or 32 "

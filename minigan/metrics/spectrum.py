@@ -31,7 +31,7 @@ class Spectrum(NamedTuple):
 
 
 def powers(x: NDArray[np.floating]) -> NDArray[np.float64]:
-    """x (N,L) or (N,L,C) -> |spectrum|^2 of each signal under a Hann window, a channel after another: (N, C (L//2 + 1)).
+    """x (N,L) or (N,L,C) -> (N, C (L // 2 + 1)): |spectrum|^2 of each signal under a Hann window, channel by channel.
 
     Raises ValueError on other shapes, fewer than two signals, and numbers that are not finite.
     """

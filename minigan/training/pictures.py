@@ -16,7 +16,8 @@ _GAP = 2
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
-_PANEL = (140, 56)  # pixels, of a signal among others
+_FRAME = 256  # pixels, about, of an image alone
+_PANEL, _LARGE = (140, 56), (512, 192)  # pixels wide and high, of a signal among others and alone
 
 
 def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.uint8]:
@@ -141,6 +142,13 @@ def samples(
     if x.shape[1:] == (2,):
         return scatter(x, value_range, real)
     raise ConfigError(f"a sample is {x.shape[1]} numbers, of which no picture is drawn (2 are); write a .npy")
+
+
+def alone(x: NDArray[Any], value_range: tuple[float, float]) -> Image.Image:
+    """One image (H,W,C), or signal (1,L,C), large."""
+    if is_signal(x.shape):
+        return signals(x[None], value_range, panel=_LARGE)
+    return grid(to_uint8(x[None], value_range), smallest=_FRAME)
 
 
 def save(picture: Image.Image, path: Path) -> None:
