@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from minigan.errors import ConfigError
 from minigan.training.atomic import atomic_bytes
@@ -17,6 +17,9 @@ _SMALLEST = 56  # images are enlarged by a whole factor until they are about thi
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
 _FRAME = 256  # pixels, about, of an image alone
+_INKS, _ZERO = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"), "#d9d9d9"
+_FINE = 3  # curves are drawn so many times as large, and then reduced, so that they are smooth
+_MARGIN = 0.04  # of a panel
 _PANEL, _LARGE = (140, 56), (512, 192)  # pixels wide and high, of a signal among others and alone
 
 
@@ -61,24 +64,25 @@ def signals(
     """(N,1,L,C) -> a curve each, a colour per channel, in panels (pixels wide, high) that `limits` span from bottom to
     top, with a line at 0; in rows of `columns`, or as square as can be. `places` as in `grid`.
     """
-    from matplotlib.collections import LineCollection
-
     n, _, length, channels = x.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
-    at = np.arange(n) if places is None else np.asarray(places)
-    rows = int(at.max()) // columns + 1
-    low, high = limits
-    left, bottom = at % columns, rows - 1.0 - at // columns  # of each panel, which is 1 wide and high
-    along = left[:, None] + np.linspace(0.03, 0.97, length)
-    figure, axes = _figure(columns * panel[0] / 100, rows * panel[1] / 100)
-    if low < 0 < high:
-        axes.hlines(bottom - low / (high - low), left, left + 1, color="0.85", linewidth=0.6)
-    for c in range(channels):
-        up = bottom[:, None] + (np.clip(x[:, 0, :, c], low, high) - low) / (high - low)
-        axes.add_collection(LineCollection(list(np.stack([along, up], axis=2)), colors=f"C{c}", linewidths=0.8))
-    axes.set(xlim=(0, columns), ylim=(0, rows))
-    axes.set_axis_off()
-    return _drawn(figure)
+    places = range(n) if places is None else places
+    (low, high), (width, height) = limits, (_FINE * size for size in panel)
+    along = np.linspace(_MARGIN * width, (1 - _MARGIN) * width, length)
+
+    def down(y: Any) -> Any:
+        return height * (1 - _MARGIN - (1 - 2 * _MARGIN) * (np.clip(y, low, high) - low) / (high - low))
+
+    sheet = Image.new("RGB", (columns * width, (max(places) // columns + 1) * height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for k, one in zip(places, x[:, 0], strict=True):
+        left, top = k % columns * width, k // columns * height
+        if low < 0 < high:
+            pen.line([(left + along[0], top + down(0)), (left + along[-1], top + down(0))], _ZERO, _FINE)
+        for c in range(channels):
+            curve = np.stack([left + along, top + down(one[:, c])], axis=1)
+            pen.line(curve.ravel().tolist(), _INKS[c % len(_INKS)], _FINE, joint="curve")
+    return sheet.reduce(_FINE)
 
 
 def by_class(x: NDArray[Any], value_range: tuple[float, float], labels: NDArray[Any]) -> Image.Image:
