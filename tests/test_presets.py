@@ -23,6 +23,7 @@ PRESETS = {
     "pac2-ring8": (),
     "r1-grid25": (),
     "wgan-gp-ring8": (),
+    "wave": ("data.window=256", "model.width=8"),
 }
 
 
