@@ -256,8 +256,10 @@ def test_a_wrong_window(window: int | None, more: dict[str, int], says: str, tmp
 def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _files(a_wav=SOUND, b_wav=SOUND)(tmp_path)
     monkeypatch.setattr(recordings, "MEMORY_BYTES", 31)  # both take 32 bytes as float32
-    with pytest.raises(DataError, match=r"its recordings take over 31 B as float32; save them as a \.npy"):
+    with pytest.raises(DataError, match=r"takes over 31 B as float32; save all as a \.npy"):
         load(tmp_path)
+    with pytest.raises(DataError, match="long: takes over 31 B as float32"):
+        recordings.decode(pcm(bytes(8), 1), "long")
     with pytest.raises(DataError, match=r"a\.wav: has 52 B, at most 31 B are read; cut it in pieces"):
         load(tmp_path / "a.wav")
 

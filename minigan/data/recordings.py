@@ -50,7 +50,11 @@ def decode(data: bytes, place: str) -> Recording:
     try:
         with wave.open(io.BytesIO(data)) as file:
             channels, width, rate, count = file.getparams()[:4]
+            if 4 * count * channels > MEMORY_BYTES:
+                raise _too_much(place)
             values = file.readframes(count)
+    except DataError:
+        raise
     except Exception as error:  # wave raises many kinds on hostile bytes
         raise DataError(f"{place}: is no .wav file of PCM ({reason(error)}); save it as 16-bit PCM") from error
     if width not in WIDTHS or not 1 <= channels <= MOST_CHANNELS or rate < 1:
@@ -64,8 +68,16 @@ def decode(data: bytes, place: str) -> Recording:
             "save it again"
         )
     read, zero, scale = WIDTHS[width]
-    x = (read(values).astype(np.float64) - zero) / scale
-    return Recording(x.astype(np.float32).reshape(-1, channels), rate)
+    x = (read(values).astype(np.float32) - np.float32(zero)) / np.float32(
+        scale
+    )  # a power of 2: rounded once, if at all
+    return Recording(x.reshape(-1, channels), rate)
+
+
+def _too_much(place: str) -> DataError:
+    return DataError(
+        f"{place}: takes over {human(MEMORY_BYTES)} as float32; save all as a .npy, which is memory-mapped"
+    )
 
 
 def is_recordings(source: Source) -> bool:
@@ -113,10 +125,7 @@ def load_recordings(name: str, source: Source, wanted: Wanted) -> Dataset:
                 "move the file elsewhere"
             )
         if size > MEMORY_BYTES:
-            raise DataError(
-                f"{source.place}: its recordings take over {human(MEMORY_BYTES)} as float32; save them as a .npy, "
-                "which is memory-mapped"
-            )
+            raise _too_much(source.place)
         pieces.append(found.x)
     assert first is not None  # `of` refuses a source without any
     labels, classes = labels_by_folder(source.place, names)
