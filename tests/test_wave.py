@@ -130,7 +130,7 @@ def test_what_does_not_fit(shape: Any, model: dict[str, Any], error: type[Except
     "keys",
     [
         ("model.norm_d=spectral",),
-        ("model.norm_d=layer", "penalty.name=r1", "penalty.weight=0.1"),
+        ("model.norm_d=layer", "model.minibatch_stddev=0", "penalty.name=r1", "penalty.weight=0.1"),
         ("model.norm_d=none", "model.packing=2", "model.dropout=0.25", 'train.augment=["translation", "flip"]'),
         ("model.norm_d=spectral", "model.condition=projection"),
     ],
