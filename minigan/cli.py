@@ -185,10 +185,11 @@ def sample(
     seed: Seed = 0,
     label: Class = None,
     out: Annotated[
-        Path, typer.Option(help="grid.png; samples.npy (uint8 images, float32 points); a folder of PNGs.")
+        Path,
+        typer.Option(help="grid.png; samples.npy (uint8 images, float32 points, signals); a folder of PNGs, WAVs."),
     ] = Path("grid.png"),
 ) -> None:
-    """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG files."""
+    """Draw samples from a run: a PNG grid, an .npy array, or a folder of PNG or WAV files."""
     from minigan.training import export as export_
     from minigan.training import run as runs
 

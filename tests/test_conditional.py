@@ -332,7 +332,7 @@ def test_a_grid_has_a_row_for_each_class(trained: tuple[str, Path]) -> None:
     z = opened.task.z("grid", 0, 10)
     np.testing.assert_array_equal(x[30:40], opened.task.samples(z, "ema", np.full(10, 3)))
     images = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1) * np.ones((7, 56, 56, 1), np.uint8)
-    sheet = np.asarray(pictures.by_class(images, np.array([0, 1, 2, 0, 1, 2, 0])))
+    sheet = np.asarray(pictures.by_class(images, (0.0, 255.0), np.array([0, 1, 2, 0, 1, 2, 0])))
     assert sheet[30::58, 30::58].tolist() == [[0, 3, 6], [1, 4, 40], [2, 5, 40]]
 
 

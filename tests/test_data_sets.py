@@ -68,7 +68,7 @@ def test_moons():
         assert (side * (points[:, 1] - centre[1]) > -0.3).all()
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "moons"])
+@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "moons", "waves"])
 def test_built_in_sets_are_the_same_each_time(name):
     a, b = (data.load(name, value_range=None) for _ in range(2))
     assert a.fingerprint == b.fingerprint and np.array_equal(a.read(range(99)), b.read(range(99)))
@@ -110,14 +110,14 @@ def test_named_set_is_found_in_the_data_folder_then_the_cache(nowhere, monkeypat
 
 def test_describe(nowhere):
     rows = {row.name: row for row in data.describe()}
-    assert list(rows) == ["digits", "mnist", "fashion-mnist", "ring8", "grid25", "moons"]
+    assert list(rows) == ["digits", "mnist", "fashion-mnist", "ring8", "grid25", "moons", "waves"]
     assert rows["mnist"].where is None and rows["digits"].where == "in the package"
     assert rows["digits"].licence == "CC BY 4.0"
     mnist_folder(nowhere / "minigan" / "mnist", np.zeros((1, 4, 4), np.uint8))
     assert {row.name: row for row in data.describe()}["mnist"].where == str(nowhere / "minigan" / "mnist")
 
 
-@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "moons"])
+@pytest.mark.parametrize("name", ["digits", "ring8", "grid25", "moons", "waves"])
 def test_table_tells_the_size(name):
     dataset = data.load(name, value_range=None)
     shape = "x".join(map(str, dataset.shape[:2]))

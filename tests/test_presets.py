@@ -31,6 +31,7 @@ PRESETS: dict[str, tuple[tuple[str, ...], str]] = {
     "sn-hinge-mnist": (DIGITS, "loss_d loss_g"),
     "srgan-mnist": ((*DIGITS, "task.l2_steps=2"), "l2 content loss_g loss_d"),
     "vae-mnist": (DIGITS, "loss_x kl"),
+    "wave": (("data.window=256",), "loss_d loss_g"),
     "wgan-gp-mnist": ((*DIGITS, "train.n_critic=2"), "loss_d loss_g penalty critic_grad_norm"),
     "wgan-gp-ring8": ((), "loss_d loss_g penalty critic_grad_norm"),
 }

@@ -23,7 +23,7 @@ class Data:
 
     name: str = key(
         "digits",
-        "a built-in name (`minigan data`) or a path: IDX folder, image folder or zip, .npy, .npz",
+        "a built-in name (`minigan data`) or a path: IDX folder, image or WAV folder or zip, .npy, .npz, .wav",
         resumable=True,
     )
     other: str = key(
@@ -34,6 +34,9 @@ class Data:
     )
     size: int = key(0, "resize and centre-crop images to this many pixels; 0 keeps them as they are", 0)
     channels: int = key(0, "1 grey, 3 RGB; 0 keeps them as they are", choices=(0, 1, 3))
+    window: int = key(
+        0, "signals: arrays and recordings are cut to this many samples each; 0: arrays hold images or vectors", 0
+    )
     range: str = key(
         "auto", "values: -1..1, 0..1, raw (as they are), auto (what model.output gives)", choices=("auto", *RANGES)
     )
@@ -74,25 +77,27 @@ class Task:
 class Model:
     """Both networks."""
 
-    family: str = key("mlp", "mlp, dcgan, resnet, or module:function of your own, called with (model, item shape)")
+    family: str = key(
+        "mlp", "mlp, dcgan, resnet, wave (signals), or module:function of your own, called with (model, item shape)"
+    )
     z: int = key(100, "numbers in z", 1)
     noise: str = key("normal", "distribution of z", choices=("normal", "uniform", "truncated"))
     width: int = key(
         0,
-        "dcgan, resnet: channels where pictures are largest; widths and strides then follow from their size, 8 to 128 "
-        "or any other that is even; 0: as the lists say",
+        "dcgan, resnet, wave: channels where pictures are largest, signals longest; widths and strides then follow "
+        "from their size, 8 to 128 or any other that is even, or a signal's length; 0: as the lists say",
         0,
     )
     widths_g: tuple[int, ...] = key(
-        (256,), "G's hidden widths (mlp) or channels, widest first (dcgan; resnet: each doubles the image)", 1
+        (256,), "G's hidden widths (mlp) or channels, widest first (dcgan, wave; resnet: each doubles the image)", 1
     )
-    strides_g: tuple[int, ...] = key((1, 2, 2), "dcgan: stride of each of G's transposed convolutions", 1)
+    strides_g: tuple[int, ...] = key((1, 2, 2), "dcgan, wave: stride of each of G's transposed convolutions", 1)
     widths_d: tuple[int, ...] = key(
         (256,),
-        "D's hidden widths (mlp) or channels (dcgan: each halves the image; resnet: down to 7 pixels or less)",
+        "D's hidden widths (mlp) or channels (dcgan: each halves the image; resnet: down to 7 pixels or less; wave)",
         1,
     )
-    kernel: int = key(5, "dcgan: kernel height and width", 1)
+    kernel: int = key(5, "dcgan: kernel height and width; wave: length", 1)
     act_g: str = key("relu", "activation inside G", choices=("relu", "leaky_relu", "tanh"))
     act_d: str = key("relu", "activation inside D", choices=("relu", "leaky_relu", "tanh"))
     slope: float = key(0.2, "leaky_relu's slope below zero", 0.0)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from minigan.data.archive import open_checked, read_member
 from minigan.data.dataset import Dataset, Wanted, from_arrays
 from minigan.data.files import MEMORY_BYTES, open_file, shown, size_of
+from minigan.data.signals import from_signals
 from minigan.errors import DataError
 
 MAGIC = b"\x93NUMPY"
@@ -114,9 +115,14 @@ def read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
 
 def load_npy(name: str, path: Path, wanted: Wanted) -> Dataset:
     """A data set without labels. Raises DataError."""
-    return from_arrays(name, shown(path), read_npy(path), None, wanted)
+    return _items(name, path, read_npy(path), None, wanted)
 
 
 def load_npz(name: str, path: Path, wanted: Wanted) -> Dataset:
     """A data set, with labels when there is a `y`. Raises DataError."""
-    return from_arrays(name, shown(path), *read_npz(path), wanted)
+    return _items(name, path, *read_npz(path), wanted)
+
+
+def _items(name: str, path: Path, x: NDArray[Any], y: NDArray[Any] | None, wanted: Wanted) -> Dataset:
+    """Signals where data.window asks for them, else pictures or vectors."""
+    return (from_signals if wanted.window else from_arrays)(name, shown(path), x, y, wanted)

@@ -10,8 +10,10 @@ from minigan.data.arrays import load_npy, load_npz
 from minigan.data.dataset import Dataset, Range, Wanted, from_arrays
 from minigan.data.digits import load_digits
 from minigan.data.files import shown
-from minigan.data.folders import archive, folder, load_pictures
+from minigan.data.folders import Source, archive, folder, load_pictures
+from minigan.data.recordings import is_recordings, load_recordings, one_file
 from minigan.data.toys import load_toy
+from minigan.data.waves import load_waves
 from minigan.errors import DataError, nearest
 
 DIGIT_CLASSES = tuple("0123456789")
@@ -72,6 +74,7 @@ BUILTIN = {
     "ring8": Builtin("8 Gaussians on a circle", "16,000 x 2", "MIT", OWN, load_toy),
     "grid25": Builtin("25 Gaussians on a grid", "25,000 x 2", "MIT", OWN, load_toy),
     "moons": Builtin("two half circles", "16,000 x 2", "MIT", OWN, load_toy),
+    "waves": Builtin("tones of three timbres", "6,000 x 1x1024x1", "MIT", "made by minigan.data.waves", load_waves),
 }
 
 
@@ -101,31 +104,47 @@ def _where(name: str) -> str | None:
 def _load_folder(name: str, path: Path, wanted: Wanted) -> Dataset:
     if any(idx.find(path, stem) for stem in idx.FILES):
         return load_idx(name, path, wanted)
-    return load_pictures(name, folder(path), wanted)
+    return _load_files(name, folder(path), wanted)
+
+
+def _load_files(name: str, source: Source, wanted: Wanted) -> Dataset:
+    return (load_recordings if is_recordings(source) else load_pictures)(name, source, wanted)
 
 
 def _load_zip(name: str, path: Path, wanted: Wanted) -> Dataset:
-    return load_pictures(name, archive(path), wanted)
+    return _load_files(name, archive(path), wanted)
 
 
-BY_SUFFIX = {".npy": load_npy, ".npz": load_npz, ".zip": _load_zip}
+def _load_wav(name: str, path: Path, wanted: Wanted) -> Dataset:
+    return load_recordings(name, one_file(path), wanted)
 
 
-def load(name: str, *, value_range: Range | None, size: int | None = None, channels: int | None = None) -> Dataset:
-    """A built-in set, or a path: folder of IDX files, folder or .zip of PNG and JPEG, .npy, .npz.
+BY_SUFFIX = {".npy": load_npy, ".npz": load_npz, ".zip": _load_zip, ".wav": _load_wav}
+
+
+def load(
+    name: str,
+    *,
+    value_range: Range | None,
+    size: int | None = None,
+    channels: int | None = None,
+    window: int | None = None,
+) -> Dataset:
+    """A built-in set, or a path: folder of IDX files, folder or .zip of PNG and JPEG or of WAV, .wav, .npy, .npz.
 
     value_range: (low, high) onto which stored values are mapped, None to keep them; float vectors are always kept.
     size: shorter side resized and centre-cropped to size x size. channels: 1 or 3. None keeps the data's own.
+    window: arrays and recordings hold signals, cut to this many samples each; None: arrays hold pictures or vectors.
     Raises DataError on bad data, ConfigError on a bad size, number of channels or range.
     """
-    wanted = Wanted(value_range, size, channels)
+    wanted = Wanted(value_range, size, channels, window)
     wanted.check()
     if name in BUILTIN:
         return BUILTIN[name].load(name, wanted)
     if not os.path.exists(name):
         raise DataError(
             f"data {name!r} is no built-in set and no path that exists; {nearest(name, BUILTIN)}; "
-            "give one of `minigan data`, or a folder, .zip, .npy or .npz"
+            "give one of `minigan data`, or a folder, .zip, .npy, .npz or .wav"
         )
     path = Path(name)
     if path.is_dir():

@@ -60,6 +60,7 @@ class Wanted(NamedTuple):
     value_range: Range | None
     size: int | None
     channels: int | None
+    window: int | None = None
 
     def check(self) -> None:
         """Raises ConfigError."""
@@ -71,8 +72,22 @@ class Wanted(NamedTuple):
             raise ConfigError(
                 f"data.channels is {self.channels}, expected 1 (grey) or 3 (RGB); leave it out to keep the own"
             )
+        if self.window is not None and self.window < 1:
+            raise ConfigError(f"data.window is {self.window}, expected 1 sample or more; leave it out for pictures")
+        if self.window is not None and (self.size is not None or self.channels is not None):
+            raise ConfigError(
+                "data.window is for signals, data.size and data.channels for pictures; give one or the other"
+            )
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ConfigError(f"data.value_range is {self.value_range}, expected (low, high) with low < high")
+
+    def refuse_window(self, place: str) -> None:
+        """Raises DataError where pictures or points are not to be cut as signals are."""
+        if self.window is not None:
+            raise DataError(
+                f"{place}: holds no signals, but data.window = {self.window} asks for them; leave data.window out, or "
+                "give an array (N,L) or (N,L,C), or .wav files"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +106,7 @@ class Dataset:
     stored: Range | None
     value_range: Range | None
     rows: Rows = field(repr=False)
+    rate: int | None = field(default=None, kw_only=True)  # samples a second, of signals that say it
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -125,6 +141,7 @@ def from_arrays(
     """
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise DataError(f"{place}: values are {x.dtype}, expected uint8 or a float type; convert them with astype")
+    wanted.refuse_window(place)
     if x.ndim == 3:
         x = x[..., None]
     if 0 in x.shape or x.ndim not in (2, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3)):
@@ -137,28 +154,31 @@ def from_arrays(
             f"{place}: holds vectors of {x.shape[1]} numbers, which have no data.size and no data.channels; give "
             "pictures, or leave them out"
         )
-    labels = None if y is None else _labels(place, y, len(x), len(classes or ()) or MAX_LABELS)
+    labels = None if y is None else labels_of(place, y, len(x), len(classes or ()) or MAX_LABELS)
     if classes is None:
         classes = () if labels is None else tuple(map(str, range(int(labels.max()) + 1)))
-    stored = _stored_range(place, x)
+    stored = stored_range(place, x)
     fingerprint = digest(x if labels is None else (x, labels))
     rows, shape = _fitted(x, wanted) if x.ndim == 4 else (x, x.shape[1:])
     return Dataset(name, shape, labels, classes, fingerprint, stored, wanted.value_range, rows)
 
 
-def _labels(place: str, y: NDArray[Any], count: int, most: int) -> NDArray[np.int32]:
+def labels_of(place: str, y: NDArray[Any], count: int, most: int) -> NDArray[np.int32]:
+    """y as labels (count,) from 0 to most - 1. Raises DataError."""
     if y.dtype.kind not in "iu" or y.ndim != 1:
         raise DataError(f"{place}: labels are {y.dtype} of shape {y.shape}, expected integers of shape (N,)")
     if len(y) != count:
-        raise DataError(f"{place}: {count} images but {len(y)} labels, expected one each; give files of one set")
+        raise DataError(f"{place}: {count} items but {len(y)} labels, expected one each; give files of one set")
     low, high = int(y.min()), int(y.max())
     if low < 0 or high >= most:
         raise DataError(f"{place}: labels span {low} to {high}, expected 0 to {most - 1}; number classes from 0")
     return np.asarray(y, np.int32)
 
 
-def _stored_range(place: str, x: NDArray[Any]) -> Range | None:
-    """Declared for uint8, found by one pass in blocks for floats: [0,1] when all values fit, else [-1,1]."""
+def stored_range(place: str, x: NDArray[Any]) -> Range | None:
+    """Declared for uint8, found by one pass in blocks for floats: [0,1] when all values fit, else [-1,1]; of vectors
+    (N,F) None. Raises DataError on NaN, infinity, and values outside [-1,1].
+    """
     if x.dtype == np.uint8:
         return 0.0, 255.0
     step = max(1, SCAN_BYTES // (x.itemsize * math.prod(x.shape[1:])))
@@ -178,7 +198,7 @@ def _stored_range(place: str, x: NDArray[Any]) -> Range | None:
         if a <= low and high <= b:
             return a, b
     raise DataError(
-        f"{place}: image values span {low:g} to {high:g}, expected floats in [0,1] or [-1,1], or uint8; rescale them"
+        f"{place}: values span {low:g} to {high:g}, expected floats in [0,1] or [-1,1], or uint8; rescale them"
     )
 
 

@@ -35,20 +35,23 @@ class Source:
     sizes: dict[str, int]
     read: Callable[[str], bytes]
 
-    def pictures(self) -> list[str]:
-        """The sorted names of all pictures. Raises DataError when there is none, or a file of an unknown kind."""
+    def of(self, suffixes: tuple[str, ...], kind: str, kinds: str) -> list[str]:
+        """The sorted names of all files with one of `suffixes`: `kind` is what others are not, `kinds` what they are.
+
+        Raises DataError when there is none, or a file of an unknown kind.
+        """
         names = []
         for name in sorted(self.sizes):
             path = PurePosixPath(name)
             if any(part.startswith((".", "__MACOSX")) for part in path.parts):
                 continue
             suffix = path.suffix.lower()
-            if suffix in SUFFIXES:
+            if suffix in suffixes:
                 names.append(name)
             elif suffix not in NOTES:
-                raise DataError(f"{self.place}: {name!r} is neither PNG nor JPEG; convert it, or move it elsewhere")
+                raise DataError(f"{self.place}: {name!r} is {kind}; convert it, or move it elsewhere")
         if not names:
-            raise DataError(f"{self.place}: holds no pictures; expected {', '.join(SUFFIXES)}, one folder per class")
+            raise DataError(f"{self.place}: holds no {kinds}; expected {', '.join(suffixes)}, one folder per class")
         return names
 
 
@@ -92,7 +95,7 @@ def archive(path: Path) -> Source:
     return Source(shown(path), sizes, lambda name: read_member(opened, name))
 
 
-def _labels(place: str, names: list[str]) -> tuple[NDArray[np.int32] | None, tuple[str, ...]]:
+def labels_by_folder(place: str, names: list[str]) -> tuple[NDArray[np.int32] | None, tuple[str, ...]]:
     """Class numbers and names from the folders, below those that all names share."""
     parents = [PurePosixPath(name).parts[:-1] for name in names]
     shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*parents, strict=False)))
@@ -108,7 +111,8 @@ def _labels(place: str, names: list[str]) -> tuple[NDArray[np.int32] | None, tup
     return np.array([number[parts[0]] for parts in own], np.int32), classes
 
 
-def _fingerprint(source: Source, names: list[str]) -> str:
+def fingerprint(source: Source, names: list[str]) -> str:
+    """SHA-256 hex of names, sizes and, up to HASH_BYTES, all bytes."""
     total = hashlib.sha256()
     whole = sum(source.sizes[name] for name in names) <= HASH_BYTES
     for name in names:
@@ -123,8 +127,9 @@ def load_pictures(name: str, source: Source, wanted: Wanted) -> Dataset:
 
     A picture of another size or another number of channels is an error that names it.
     """
-    names = source.pictures()
-    labels, classes = _labels(source.place, names)
+    wanted.refuse_window(source.place)
+    names = source.of(SUFFIXES, "neither PNG nor JPEG", "pictures")
+    labels, classes = labels_by_folder(source.place, names)
 
     def picture(i: int) -> NDArray[np.uint8]:
         data = source.read(names[i])
@@ -141,6 +146,5 @@ def load_pictures(name: str, source: Source, wanted: Wanted) -> Dataset:
             )
         return pixels
 
-    fingerprint = _fingerprint(source, names)
     rows = Lazy(len(names), shape, np.uint8, row).held()
-    return Dataset(name, shape, labels, classes, fingerprint, (0.0, 255.0), wanted.value_range, rows)
+    return Dataset(name, shape, labels, classes, fingerprint(source, names), (0.0, 255.0), wanted.value_range, rows)

@@ -97,7 +97,7 @@ def denoise_data(
 def draw(run: Run, made: Restored, out: Path) -> None:
     """A PNG of three rows: as they were, damaged, restored. Raises CheckpointError when the disk refuses."""
     rows = np.concatenate(made[:3])
-    pictures.save(pictures.grid(pictures.to_uint8(rows, run.picture_range), columns=len(made.original)), out)
+    pictures.save(pictures.samples(rows, run.picture_range, columns=len(made.original)), out)
 
 
 def changed(settings: Settings, steps: int | None, restarts: int | None) -> Settings:
@@ -127,7 +127,8 @@ def some(run: Run, data: str, n: int, seed: int) -> tuple[Dataset, Images]:
     """A data set in the run's size, channels and range, and n of its pictures: of its test files, where it has any."""
     c = run.config.data
     size, channels = c.size or None, c.channels or None
-    dataset = load_data(data or c.name, value_range=run.picture_range, size=size, channels=channels)
+    window = c.window or None
+    dataset = load_data(data or c.name, value_range=run.picture_range, size=size, channels=channels, window=window)
     if dataset.shape != run.shape:
         raise ConfigError(f"{dataset.name} holds items of {dataset.shape}, the run makes {run.shape}; give other data")
     held = test_files(dataset, size, channels) or dataset

@@ -15,6 +15,7 @@ from minigan.models.parts import doubled, dropout, normed, output, square, stdde
 from minigan.models.resnets import resnet
 from minigan.models.shapes import Shape, make_act
 from minigan.models.trees import Chain
+from minigan.models.wavegan import wave
 
 MOST = 8  # times model.width: the channels of the smallest pictures of dcgan
 
@@ -89,7 +90,7 @@ def dcgan(model: Model, shape: Shape) -> tuple[Chain, Chain]:
     return Chain(*g), Chain(*d, *stddev(model), Reshape(-1), Linear(1, init=init))
 
 
-FAMILIES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
+FAMILIES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet, "wave": wave}
 Names = Sequence[str]
 
 

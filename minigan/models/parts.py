@@ -22,7 +22,8 @@ def square(model: Model, shape: Shape) -> int:
     """The size of a square picture (H,H,C). Raises ShapeError on other items."""
     if len(shape) != 3 or shape[0] != shape[1]:
         raise ShapeError(
-            f"model.family {model.family!r} makes square images, but the data's items are {shape}; give data.size"
+            f"model.family {model.family!r} makes square images, but the data's items are {shape}; give data.size, or "
+            "for signals model.family wave"
         )
     return shape[0]
 

@@ -201,8 +201,10 @@ NARROW: dict[str, tuple[str, dict[str, Any]]] = {
     "dcgan-mnist": ("dcgan-mnist", {"z": 4, "widths_g": (4, 3, 2), "widths_d": (3, 4)}),
     # D: a block that halves, one that is wider, one that is neither
     "resnet": ("dcgan-mnist", {"family": "resnet", "z": 3, "widths_g": (3,), "widths_d": (2, 3, 3)}),
+    # signals: images of one row, under kernels 1x5
+    "wave": ("dcgan-mnist", {"family": "wave", "z": 3, "widths_g": (3, 2), "strides_g": (2, 4), "widths_d": (2, 3)}),
 }
-SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1), "resnet": (8, 8, 1)}
+SHAPES: dict[str, Shape] = {"mlp-mnist": (4, 4, 1), "dcgan-mnist": (8, 8, 1), "resnet": (8, 8, 1), "wave": (1, 16, 2)}
 PRESETS = ("mlp-mnist", "dcgan-mnist")
 
 

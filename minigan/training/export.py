@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from minigan.errors import CheckpointError, ConfigError
 from minigan.training import pictures, to_onnx, weights
 from minigan.training.atomic import atomic_bytes, reported
+from minigan.training.pictures import is_signal
 from minigan.training.run import Run
+from minigan.training.sounds import wav
 
 
 def samples(run: Run, n: int, seed: int, out: Path, label: str | None = None) -> None:
-    """n samples into `out`: .png a grid, .npy an array (uint8 images, float32 vectors), no suffix a folder of PNGs.
+    """n samples into `out`: .png a grid, .npy an array (uint8 images, float32 signals (N,L,C) and vectors), no suffix a
+    folder of PNGs, or of WAVs.
 
     `label` is a class by name or number; without it a run with classes gives each in turn, and a grid has a row for
     each. Raises ConfigError on another suffix or an unknown class, CheckpointError when the disk refuses.
@@ -30,19 +33,36 @@ def _png(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
     if labels is None or label is not None or len(run.shape) != 3:
         picture = pictures.samples(x, run.picture_range)
     else:
-        picture = pictures.by_class(pictures.to_uint8(x, run.picture_range), labels)
+        picture = pictures.by_class(x, run.picture_range, labels)
     pictures.save(picture, out)
 
 
 def _npy(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
-    array(run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32", label), out)
+    if is_signal(run.shape):
+        array(run.sample(n, seed, label=label)[:, 0], out)
+    else:
+        array(run.sample(n, seed, "uint8" if len(run.shape) == 3 else "float32", label), out)
 
 
 def _folder(run: Run, n: int, seed: int, out: Path, label: str | None) -> None:
     if len(run.shape) != 3:
         raise ConfigError(f"a sample is {run.shape[0]} numbers, no image; give a .npy")
+    if is_signal(run.shape) and run.rate is None:
+        raise ConfigError(f"{run.path} was trained on data that says no rate, which a .wav needs; give a .npy")
     check_folder(out)
-    folder(run.sample(n, seed, "uint8", label), out)
+    if is_signal(run.shape):
+        _sounds(run.sample(n, seed, label=label)[:, 0], run, out)
+    else:
+        folder(run.sample(n, seed, "uint8", label), out)
+
+
+def _sounds(x: NDArray[Any], run: Run, out: Path) -> None:
+    """x (N,L,C) in the run's range -> a .wav file each, that range being full scale."""
+    low, high = run.picture_range
+    with reported("created", out):
+        out.mkdir(parents=True, exist_ok=True)
+    for k, one in enumerate(2 * (x - low) / (high - low) - 1):
+        atomic_bytes(out / f"{k:05d}.wav", wav(one, run.rate or 0))
 
 
 def array(x: NDArray[Any], out: Path) -> None:
@@ -99,7 +119,6 @@ def _safetensors(run: Run, out: Path, net: str) -> str:
 
 WEIGHTS = {"ema": "the moving average (EMA) of G's weights", "g": "G's weights as they are (raw)"}
 _FORMATS: dict[str, Callable[[Run, Path, str], str]] = {".onnx": _onnx, ".safetensors": _safetensors}
-_FRAME = 256  # pixels, about, of a walk's frame
 _WRITERS: dict[str, Callable[[Run, int, int, Path, str | None], None]] = {".png": _png, ".npy": _npy, "": _folder}
 
 
@@ -115,11 +134,15 @@ def walk(run: Run, seed: int, out: Path, label: str | None = None, code: int | N
         raise ConfigError(f"a sample is {run.shape[0]} numbers, no image, so there is no picture of a walk")
     if code is not None and label is not None:
         raise ConfigError("--code shows every class, and --class one; leave one of them out")
-    frames = run.interpolate(seed, label=label) if code is None else run.sweep(code, seed)
-    flat = frames.reshape(-1, *run.shape)
-    if out.suffix.lower() == ".png":
-        pictures.save(pictures.grid(flat, columns=frames.shape[1]), out)
-    elif code is not None:
-        pictures.save_gif([pictures.grid(column) for column in frames.swapaxes(0, 1)], out)
+    if code is None:
+        frames = run.interpolate(seed, dtype="float32", label=label)
     else:
-        pictures.save_gif([pictures.grid(image[None], smallest=_FRAME) for image in flat], out)
+        frames = run.sweep(code, seed, dtype="float32")
+    flat = frames.reshape(-1, *run.shape)
+    values = run.picture_range
+    if out.suffix.lower() == ".png":
+        pictures.save(pictures.samples(flat, values, columns=frames.shape[1]), out)
+    elif code is not None:
+        pictures.save_gif([pictures.samples(column, values) for column in frames.swapaxes(0, 1)], out)
+    else:
+        pictures.save_gif([pictures.alone(one, values) for one in flat], out)

@@ -68,7 +68,8 @@ def open_data(config: Config) -> Dataset:
     c = config.data
     if not c.name:
         raise ConfigError(f"{config.preset} comes without data; give yours by --data NAME or PATH (see minigan data)")
-    load = partial(load_data, value_range=RANGES[c.range], size=c.size or None, channels=c.channels or None)
+    size, channels, window = c.size or None, c.channels or None, c.window or None
+    load = partial(load_data, value_range=RANGES[c.range], size=size, channels=channels, window=window)
     return open_domains(load, c.name, c.other) if c.other else load(c.name)
 
 

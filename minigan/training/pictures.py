@@ -1,4 +1,4 @@
-"""Pictures of samples and losses. Images are (N,H,W,C) uint8; 2-D points are (N,2)."""
+"""Pictures of samples and losses. Images are (N,H,W,C) uint8; signals (N,1,L,C) floats; 2-D points are (N,2)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from minigan.errors import ConfigError
 from minigan.training.atomic import atomic_bytes
@@ -16,6 +16,11 @@ _GAP = 2
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
+_FRAME = 256  # pixels, about, of an image alone
+_INKS, _ZERO = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"), "#d9d9d9"
+_FINE = 3  # curves are drawn so many times as large, and then reduced, so that they are smooth
+_MARGIN = 0.04  # of a panel
+_PANEL, _LARGE = (140, 56), (512, 192)  # pixels wide and high, of a signal among others and alone
 
 
 def to_uint8(x: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.uint8]:
@@ -49,12 +54,51 @@ def grid(
     return sheet
 
 
-def by_class(images: NDArray[np.uint8], labels: NDArray[Any]) -> Image.Image:
-    """(N,H,W,C) with labels (N,) -> one picture with a row per label, in the order of the labels."""
+def signals(
+    x: NDArray[Any],
+    limits: tuple[float, float],
+    columns: int | None = None,
+    places: Sequence[int] | None = None,
+    panel: tuple[int, int] = _PANEL,
+) -> Image.Image:
+    """(N,1,L,C) -> a curve each, a colour per channel, in panels (pixels wide, high) that `limits` span from bottom to
+    top, with a line at 0; in rows of `columns`, or as square as can be. `places` as in `grid`.
+    """
+    n, _, length, channels = x.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    places = range(n) if places is None else places
+    (low, high), (width, height) = limits, (_FINE * size for size in panel)
+    along = np.linspace(_MARGIN * width, (1 - _MARGIN) * width, length)
+
+    def down(y: Any) -> Any:
+        return height * (1 - _MARGIN - (1 - 2 * _MARGIN) * (np.clip(y, low, high) - low) / (high - low))
+
+    sheet = Image.new("RGB", (columns * width, (max(places) // columns + 1) * height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for k, one in zip(places, x[:, 0], strict=True):
+        left, top = k % columns * width, k // columns * height
+        if low < 0 < high:
+            pen.line([(left + along[0], top + down(0)), (left + along[-1], top + down(0))], _ZERO, _FINE)
+        for c in range(channels):
+            curve = np.stack([left + along, top + down(one[:, c])], axis=1)
+            pen.line(curve.ravel().tolist(), _INKS[c % len(_INKS)], _FINE, joint="curve")
+    return sheet.reduce(_FINE)
+
+
+def by_class(x: NDArray[Any], value_range: tuple[float, float], labels: NDArray[Any]) -> Image.Image:
+    """Images (N,H,W,C) or signals (N,1,L,C) with labels (N,) -> one picture with a row per label, in their order."""
     row = np.unique(labels, return_inverse=True)[1]
     columns = int(np.bincount(row).max())
     seen = np.array([(row[:k] == row[k]).sum() for k in range(len(row))])
-    return grid(images, columns, places=[int(place) for place in row * columns + seen])
+    places = [int(place) for place in row * columns + seen]
+    if is_signal(x.shape[1:]):
+        return signals(x, value_range, columns, places)
+    return grid(to_uint8(x, value_range), columns, places=places)
+
+
+def is_signal(shape: Sequence[int]) -> bool:
+    """Whether an item of this shape is drawn as a curve: (1,L,C), one row."""
+    return len(shape) == 3 and shape[0] == 1
 
 
 def as_image(x: NDArray[np.uint8]) -> Image.Image:
@@ -90,15 +134,25 @@ def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) ->
 def samples(
     x: NDArray[Any], value_range: tuple[float, float], real: NDArray[Any] | None = None, columns: int = 0
 ) -> Image.Image:
-    """What a generator made: images as a grid (`columns` wide, 0: square), 2-D points as a plot over `real` ones.
+    """What a generator made: images as a grid (`columns` wide, 0: square), signals as curves in one, 2-D points as a
+    plot over `real` ones.
 
     `value_range`: black and white, or the axes' limits. Raises ConfigError for other vectors.
     """
+    if is_signal(x.shape[1:]):
+        return signals(x, value_range, columns)
     if x.ndim == 4:
         return grid(to_uint8(x, value_range), columns or None)
     if x.shape[1:] == (2,):
         return scatter(x, value_range, real)
     raise ConfigError(f"a sample is {x.shape[1]} numbers, of which no picture is drawn (2 are); write a .npy")
+
+
+def alone(x: NDArray[Any], value_range: tuple[float, float]) -> Image.Image:
+    """One image (H,W,C), or signal (1,L,C), large."""
+    if is_signal(x.shape):
+        return signals(x[None], value_range, panel=_LARGE)
+    return grid(to_uint8(x[None], value_range), smallest=_FRAME)
 
 
 def save(picture: Image.Image, path: Path) -> None:

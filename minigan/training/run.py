@@ -19,8 +19,9 @@ class Run:
     """A checkpoint with its network: `sample`, `interpolate` and, with infogan's codes, `sweep`.
 
     `path` is what was opened, a run folder or a checkpoint; `weights` says what is drawn from: "ema" or "g";
-    `picture_range` holds the values of black and white, or the axes' limits of points; `classes` names the labels that
-    samples may be asked for by, in order, () without a model.condition.
+    `picture_range` holds the values of black and white, or the axes' limits of points; `rate` is in samples a second,
+    None where the data does not say it; `classes` names the labels that samples may be asked for by, in order, ()
+    without a model.condition.
     """
 
     def __repr__(self) -> str:
@@ -30,13 +31,15 @@ class Run:
         self.path, self.step, self.config, self.task = path, saved.step, config, task
         low, high = saved.meta["picture_range"]
         self.picture_range = (float(low), float(high))
+        self.rate: int | None = saved.meta.get("rate")
         self.weights = drawn_from(config)
         self.shape = task.shape
         names = saved.meta.get("class_names", ())
         self.classes = tuple(names) if task.labelled else tuple(map(str, range(task.labels)))
 
     def sample(self, n: int, seed: int = 0, dtype: str = "float32", label: str | int | None = None) -> NDArray[Any]:
-        """n samples (n,H,W,C), or (n,F) for vectors: float32 in the data's range, or uint8 in 0..255.
+        """n samples (n,H,W,C), (n,1,L,C) for signals, or (n,F) for vectors: float32 in the data's range, or for images
+        uint8 in 0..255.
 
         `label` is the name or number of a class; without it a conditional run gives one of each in turn. Sample i of a
         seed has the same bits whatever n is. Raises ConfigError on n < 1, a seed outside [0, 2^64), an unknown dtype or
@@ -126,8 +129,8 @@ class Run:
             raise ConfigError(f"dtype {dtype!r} is unknown; known: float32, uint8")
         if dtype == "float32":
             return x.astype(np.float32)
-        if len(self.shape) != 3:
-            raise ConfigError(f"samples of shape {self.shape} are vectors, which have no uint8 form; ask for float32")
+        if len(self.shape) != 3 or self.shape[0] == 1:
+            raise ConfigError(f"samples of shape {self.shape} are no pictures and have no uint8 form; ask for float32")
         return pictures.to_uint8(x, self.picture_range)
 
 

@@ -195,6 +195,7 @@ class Trainer:
             "classes": len(self.parts.dataset.classes),
             "class_names": list(self.parts.dataset.classes),
             "picture_range": self.parts.picture_range,
+            "rate": self.parts.dataset.rate,
             "data": {"name": self.parts.dataset.name, "fingerprint": self.parts.dataset.fingerprint},
             "counters": self.task.counters(),
             "elapsed_s": self.elapsed + time.perf_counter() - self.began,
