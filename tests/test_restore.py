@@ -181,6 +181,7 @@ def test_the_commands_write_pictures_and_say_the_errors(
         (("inpaint", "--mask", "middle"), "--mask 'middle' is unknown"),
         (("inpaint", "--out", "x.gif"), "give a .png"),
         (("denoise", "--noise", "0"), "--noise 0 must lie above 0"),
+        (("denoise", "--noise", "100"), "and below 100"),
         (("denoise", "--data", "ring8"), "holds items of (2,), the run makes (8, 8, 1)"),
     ],
 )

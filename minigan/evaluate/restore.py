@@ -84,7 +84,7 @@ def denoise_data(
     They are clipped to black and white, as a file would hold them. Raises ConfigError when there is no noise.
     """
     if not 0 < noise < 100:
-        raise ConfigError(f"--noise {noise:g} must lie above 0, white minus black being 1; give 0.3")
+        raise ConfigError(f"--noise {noise:g} must lie above 0 and below 100, white minus black being 1; give 0.3")
     _, x = some(run, data, n, seed)
     low, high = run.picture_range
     drawn = rng.host(seed, "noise/restore").standard_normal(x.shape)
