@@ -116,7 +116,7 @@ def _influence(x: Numbers, own: Moments, other: Moments) -> Numbers:
     """
     (mean, cov), (other_mean, other_cov) = own, other
     root = _root(cov)
-    inverse = linalg.pinvh(root, rtol=np.sqrt(len(root) * np.finfo(np.float64).eps))  # the root of S's rounding
+    inverse = linalg.pinvh(root)
     apart = np.eye(len(mean)) - inverse @ _root(root @ other_cov @ root) @ inverse
     d = x - mean
     added: Numbers = 2 * d @ (mean - other_mean) + np.einsum("nf,nf->n", d @ apart, d)
