@@ -15,6 +15,8 @@ settings.register_profile(
 )
 settings.load_profile("minigan")
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # scikit-learn's threads spin when tests share the cores
+
 _ROOT = Path(__file__).resolve().parents[1]
 
 
