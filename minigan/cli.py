@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from minigan.commands.evaluate import evaluate
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -419,5 +420,7 @@ def doctor() -> None:
     for key, value in checks.report():
         _say(f"{key:<10} {value}")
 
+
+app.command()(evaluate)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

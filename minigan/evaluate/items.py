@@ -41,6 +41,7 @@ class Real:
     held_labels: NDArray[np.int32] | None
     split: str
     fingerprints: tuple[str, str]
+    training: NDArray[np.intp]  # all rows of the data that are not among the held ones, in the order they were drawn
 
     @property
     def n(self) -> int:
@@ -84,6 +85,7 @@ def real_rows(config: Any, shape: tuple[int, ...], values: tuple[float, float], 
         None if other.labels is None else other.labels[others],
         "other rows of the same data" if test is None else "test files",
         (dataset.fingerprint, other.fingerprint),
+        order if test is not None else order[:most],
     )
 
 
