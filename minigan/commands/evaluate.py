@@ -20,6 +20,7 @@ def evaluate(
     features: Annotated[
         str, typer.Option(metavar="NAME", help="classifier, random, pixels, or FILE.onnx,RANGE as x.onnx,-1..1.")
     ] = "auto",
+    best: Annotated[bool, typer.Option("--best", help="The checkpoint that train --keep-best kept.")] = False,
     json_: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the record with its whole protocol.")
     ] = None,
@@ -38,7 +39,7 @@ def evaluate(
         check_folder(out)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     counted = partial(counting, console)
-    made = evaluation.evaluate(run, names, data, n, seed, features, reporter(console), counted)
+    made = evaluation.evaluate(run, names, data, n, seed, features, best, reporter(console), counted)
     table = Table(*report.COLUMNS)
     for row in report.rows(made.record, made.judge.metrics):
         table.add_row(*row)

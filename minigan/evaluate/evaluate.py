@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigan.data.dataset import Range
 from minigan.errors import CheckpointError
 from minigan.evaluate import protocol, store
 from minigan.evaluate.extractors import data_of
 from minigan.evaluate.items import Items, as_items, real
 from minigan.evaluate.judge import Judge
 from minigan.evaluate.table import Side
+from minigan.tasks import Task
 from minigan.training import checkpoint
 from minigan.training.reporter import Reporter, Silent
 from minigan.training.run import Run, load
@@ -44,8 +46,7 @@ class Evaluation:
 
     def side(self) -> Side:
         """The samples and what is seen in them, drawn again."""
-        items, labels = draw(self.run, self.judge.real.n, self.seed, self.judge)
-        return self.judge.side(items, labels)
+        return self.judge.side(*_drawn(self.run, self.judge, self.seed))
 
 
 def evaluate(
@@ -55,20 +56,22 @@ def evaluate(
     n: int = 0,
     seed: int = 0,
     features: str = "auto",
+    best: bool = False,
     reporter: Reporter | None = None,
     counting: Counting = uncounted,
 ) -> Evaluation:
-    """Judges n samples of the run or checkpoint at `path`: all metrics that the data allows, or those that are named.
+    """Judges n samples of the run or checkpoint at `path`, or of the run's best: all metrics that the data allows, or
+    those that are named.
 
     `data`, `n` and `features` are as in items.py and extractors.py. What was measured before under the same protocol is
     taken from the run's records. Raises ConfigError, DataError, CheckpointError, before anything long begins where it
     can be known.
     """
     reporter = reporter or Silent()
-    run = load(path)
+    file = checkpoint.best(Path(path)) if best else checkpoint.resolve(Path(path))
+    run = load(file)
     run.sample(1, seed)  # refuses a task that draws none
     judge = Judge(data_of(run.config, data), real(run, data, n), metrics, features, reporter)
-    file = checkpoint.resolve(Path(path))
     said = protocol.protocol(run, judge, file, seed)
     folder = protocol.run_folder(file)
     before = _before(folder, said)
@@ -79,7 +82,7 @@ def evaluate(
     blocks = -(-judge.real.n // _BLOCK)
     began = time.perf_counter()
     with counting("evaluating", blocks + len(missing) + 1 + judge.floors_missing()) as advance:
-        items, labels = draw(run, judge.real.n, seed, judge, advance)
+        items, labels = _drawn(run, judge, seed, advance)
         drawn = time.perf_counter()
         side = judge.side(items, labels)
         advance()
@@ -105,18 +108,23 @@ def evaluate(
 
 
 def draw(
-    run: Run, n: int, seed: int, judge: Judge, advance: Callable[[], None] = lambda: None
+    task: Task, weights: str, values: Range, n: int, seed: int, advance: Callable[[], None] = lambda: None
 ) -> tuple[Items, NDArray[Any] | None]:
-    """n samples as they are compared, and their labels where the run was told the data's."""
-    z, labels = run.task.z("sample", 0, n, seed), run.labels(n)
+    """n samples as they are compared, and their labels where the task was told the data's; each class in turn."""
+    z = task.z("sample", 0, n, seed)
+    labels = np.arange(n) % task.labels if task.labels else None
     blocks = []
     for start in range(0, n, _BLOCK):
         here = slice(start, start + _BLOCK)
-        x = run.task.samples(z[here], run.weights, None if labels is None else labels[here])
-        blocks.append(as_items(x.astype(np.float32), run.picture_range))
+        x = task.samples(z[here], weights, None if labels is None else labels[here])
+        blocks.append(as_items(x.astype(np.float32), values))
         advance()
-    own = labels is not None and run.task.labelled and run.classes == judge.real.dataset.classes
-    return np.concatenate(blocks), labels if own else None
+    return np.concatenate(blocks), labels if task.labelled else None
+
+
+def _drawn(run: Run, judge: Judge, seed: int, advance: Callable[[], None] = lambda: None) -> Any:
+    items, labels = draw(run.task, run.weights, run.picture_range, judge.real.n, seed, advance)
+    return items, labels if run.classes == judge.real.dataset.classes else None
 
 
 def _before(folder: Path | None, said: dict[str, Any]) -> dict[str, Any]:

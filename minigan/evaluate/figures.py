@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from minigan.evaluate.evaluate import Evaluation
 from minigan.evaluate.items import as_items
 from minigan.evaluate.protocol import run_folder
-from minigan.evaluate.table import Side
+from minigan.evaluate.table import RANKED, SAYS, Side
 from minigan.metrics.nearest import nearest_training
 from minigan.tasks import TASKS
 from minigan.training import checkpoint, log, pictures
@@ -88,7 +88,8 @@ def curves(made: Evaluation, side: Side) -> Image.Image | None:
     folder = run_folder(checkpoint.resolve(Path(made.run.path)))
     task = TASKS[made.run.config.task.name]
     lines = log.read(folder, [key for keys in task.plots.values() for key in keys]) if folder else []
-    return pictures.curves(lines, task.plots) if lines else None
+    judged = {key: {key: SAYS[key].words} for key in RANKED if any(key in line for line in lines)}
+    return pictures.curves(lines, task.plots | judged) if lines else None
 
 
 PICTURES: dict[str, Callable[[Evaluation, Side], Image.Image | None]] = {

@@ -74,12 +74,15 @@ def scatter(points: NDArray[Any], limits: tuple[float, float], real: NDArray[Any
 
 
 def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> Image.Image:
-    """A run's log lines -> its curves over steps; `plots` has a row per pair of axes: its label, and key -> words."""
+    """A run's log lines -> its curves over steps; `plots` has a row per pair of axes: its label, and key -> words.
+
+    Lines without a key are passed over: not every line has an evaluation.
+    """
     figure, rows = _figure(8, 3 * len(plots), rows=len(plots))
-    steps = [line["step"] for line in lines]
     for axes, (label, keys) in zip(np.atleast_1d(rows), plots.items(), strict=True):
         for name, words in keys.items():
-            axes.plot(steps, [line[name] for line in lines], label=words, linewidth=1)
+            having = [line for line in lines if name in line]
+            axes.plot(*([line[k] for line in having] for k in ("step", name)), label=words, linewidth=1)
         axes.legend(loc="best")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
