@@ -74,7 +74,7 @@ def _fid_infinity(side: Side, against: Against) -> Numbers:
 
 
 def _kid(side: Side, against: Against) -> Numbers:
-    size = min(KID_SIZE, len(side.items))
+    size = min(KID_SIZE, len(side.items) // 2)
     found = kid(against.train.features, side.features, size=size)
     return {"kid": found.mean, "kid_std": found.std, "kid_size": size}
 
