@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minigan import config as configs
 from minigan.config import Config
-from minigan.evaluate.during import judging
+from minigan.evaluate.asked import judging
 from minigan.evaluate.upscale import with_features
 from minigan.study.gradcheck import gradcheck
 from minigan.training import trainer

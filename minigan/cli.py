@@ -130,7 +130,7 @@ def train(
     """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
     from minigan import config as configs
     from minigan.errors import ConfigError
-    from minigan.evaluate import during
+    from minigan.evaluate import asked
     from minigan.evaluate import upscale as upscale_
     from minigan.progress import reporter
     from minigan.training import plans, preview, trainer
@@ -168,7 +168,7 @@ def train(
         _show_preview(preview.preview(config, resume))
         return
     config = upscale_.with_features(config, reporter(out_console))
-    judging = during.judging(config, reporter(out_console))
+    judging = asked.judging(config, reporter(out_console))
     folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0, judging)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")

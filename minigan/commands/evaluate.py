@@ -28,8 +28,11 @@ def evaluate(
 ) -> None:
     """Judge a run's samples: how near the data, how varied, copied or not; beside what real data itself gets."""
     from minigan import cli
-    from minigan.evaluate import evaluate as evaluation
-    from minigan.evaluate import figures, report
+    from minigan.evaluate.asked import extra
+
+    with extra():
+        from minigan.evaluate import evaluate as evaluation
+        from minigan.evaluate import figures, report
     from minigan.progress import counting, reporter
     from minigan.training.atomic import atomic_text
     from minigan.training.export import check_folder

@@ -1,6 +1,5 @@
 """The judge of a run that goes on: the command line hands it to the trainer, which imports nothing from here."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from minigan.config import Config
@@ -39,15 +38,9 @@ class During:
         return better(key, new, old)
 
 
-def judging(config: Config, reporter: Reporter | None = None) -> Callable[[Parts], During] | None:
-    """What makes the judge of a run of this configuration, when all else of it is known to be right; None without one.
-
-    `reporter` sees a classifier train. Raises ConfigError on metrics that do not exist.
-    """
-    if not config.evaluate.every:
-        return None
+def check(config: Config) -> None:
+    """Raises ConfigError on metrics that do not exist."""
     chosen(_names(config), {*MISSING, "features", "training"})
-    return lambda parts: During(parts, reporter)
 
 
 def _names(config: Config) -> list[str]:

@@ -1,6 +1,6 @@
 """A run judged while it goes on: when, what is best so far, and when nothing better is to be expected.
 
-The judge is handed in (minigan/evaluate/during.py): a trainer knows that it gives numbers, and which of two is better.
+The judge is handed in (minigan/evaluate/asked.py): a trainer knows that it gives numbers, and which of two is better.
 The best so far is a step and its number, written into every checkpoint; with the step of now it says how many
 evaluations have brought nothing better. So a resumed run goes on as if it had never stopped.
 """
