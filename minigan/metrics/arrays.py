@@ -1,13 +1,11 @@
-"""What every metric asks of its arrays, in one wording; and squared distances of all pairs, block by block."""
+"""What every metric asks of its arrays, in one wording."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-_BLOCK = 2**21  # distances held at a time: 16 MB
 
 
 def rows(name: str, a: NDArray[Any], least: int = 2) -> Numbers:
@@ -45,20 +43,3 @@ def class_labels(name: str, a: NDArray[Any], count: int) -> NDArray[np.int64]:
     if a.shape != (count,) or not np.issubdtype(a.dtype, np.integer):
         raise ValueError(f"{name} has shape {a.shape} and dtype {a.dtype}, expected ({count},) of whole numbers")
     return a.astype(np.int64)
-
-
-def squared_distances(a: Numbers, b: Numbers) -> Iterator[tuple[slice, Numbers]]:
-    """a (N,F), b (M,F) -> slices of a's rows, and ||a_i - b_j||^2 (rows, M) of each.
-
-    By |a|^2 + |b|^2 - 2 a.b, which is one matrix product but leaves equal rows a rounding error apart; what is within
-    F roundings of |a|^2 + |b|^2 is therefore 0. Centred rows round least.
-    """
-    aa, bb = (np.einsum("nf,nf->n", m, m) for m in (a, b))
-    step = max(1, _BLOCK // len(b))
-    rounding = a.shape[1] * np.finfo(np.float64).eps
-    for start in range(0, len(a), step):
-        here = slice(start, start + step)
-        norms = aa[here, None] + bb
-        squared = norms - 2 * (a[here] @ b.T)
-        squared[squared <= rounding * norms] = 0
-        yield here, squared

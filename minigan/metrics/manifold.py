@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
 
-from minigan.metrics.arrays import Numbers, pair, squared_distances
+from minigan.metrics.arrays import Numbers, pair
+
+_BLOCK = 2**21  # distances held at a time: 16 MB
 
 
 class PrecisionRecall(NamedTuple):
@@ -54,13 +57,21 @@ def _centred(real: NDArray[Any], fake: NDArray[Any], k: int) -> tuple[Numbers, N
 
 
 def _balls_around(points: Numbers, others: Numbers, k: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """points (N,F), others (M,F) -> in how many balls of points each other lies (M,); is one in each ball (N,)."""
-    radii = np.empty(len(points))
-    for here, squared in squared_distances(points, points):
-        radii[here] = np.partition(squared, k, axis=1)[:, k]  # a point is its own neighbour number 0
+    """points (N,F), others (M,F) -> in how many balls of points each other lies (M,); is one in each ball (N,).
+
+    ||p - q||^2 <= r^2 just when p.q - |q|^2 / 2 >= (|p|^2 - r^2) / 2, of which the left is one matrix product. Either
+    side rounds by up to F roundings of the squared norms, and points at the very edge of a ball lie in it.
+    """
+    neighbours = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points).kneighbors()[0]  # none its own
+    pp, qq = (np.einsum("nf,nf->n", a, a) for a in (points, others))
+    slack = points.shape[1] * np.finfo(np.float64).eps * (pp + qq.max())
+    least = (pp - neighbours[:, -1] ** 2) / 2 - slack
+    left, right = np.column_stack([points, np.ones(len(points))]), np.column_stack([others, -qq / 2])
     balls, reached = np.zeros(len(others), np.int64), np.empty(len(points), np.bool_)
-    for here, squared in squared_distances(points, others):
-        inside = squared <= radii[here, None]
-        balls += inside.sum(axis=0)
+    step = max(1, _BLOCK // len(others))
+    for start in range(0, len(points), step):
+        here = slice(start, start + step)
+        inside = left[here] @ right.T >= least[here, None]
+        balls += np.count_nonzero(inside, axis=0)
         reached[here] = inside.any(axis=1)
     return balls, reached
