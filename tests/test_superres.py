@@ -154,6 +154,16 @@ def test_shapes_and_foreign_keys_are_refused() -> None:
         configs.load("digits", ["task.width=3"])
     with pytest.raises(ConfigError, match=r"model\.z means nothing to task\.name superres; leave it out"):
         small("model.z=3")
+    for words in (("model.output=tanh",), ("data.range=auto",)):
+        with pytest.raises(ConfigError, match=r"without an activation; give model\.output none, and data\.range"):
+            small(*words)
+
+
+def test_g_adds_what_is_missing_to_the_small_picture() -> None:
+    task = make()
+    low = task.small(batch(0))
+    task.G.p[:] = 0.0
+    np.testing.assert_array_equal(task.enlarge(low), low.repeat(2, axis=1).repeat(2, axis=2))
 
 
 def test_a_run_needs_a_classifier_of_the_same_pictures(tmp_path: Path, classifier: Path) -> None:
@@ -167,7 +177,7 @@ def test_a_run_needs_a_classifier_of_the_same_pictures(tmp_path: Path, classifie
     with pytest.raises(
         ConfigError, match=r"in -1\.\.1, but this task makes \(8, 8, 1\) in 0\.\.1; train one on the same"
     ):
-        train(small(f"task.features={classifier}", "model.output=sigmoid"), tmp_path / "no")
+        train(small(f"task.features={classifier}", "data.range=0..1"), tmp_path / "no")
     assert not (tmp_path / "none").exists() and not (tmp_path / "no").exists()
 
 

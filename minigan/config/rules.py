@@ -40,6 +40,11 @@ def resolve(config: Config) -> Config:
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
     if config.task.name == "cyclegan":
         _check_cyclegan(config)
+    if config.task.name == "superres" and (config.model.output != "none" or config.data.range == "auto"):
+        raise ConfigError(
+            "task.name superres adds to the small picture what is missing, without an activation; give model.output "
+            "none, and data.range -1..1 or 0..1"
+        )
     if config.task.name == "vae" and config.model.output != "sigmoid":
         raise ConfigError(
             f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
