@@ -172,7 +172,7 @@ def test_the_metadata_names_licence_python_and_command(wheel):
     core = {re.match(r"[\w-]+", r)[0] for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r}
     assert core == {"numpy", "pillow", "safetensors", "typer", "rich", "matplotlib"}
     extras = set(metadata.get_all("Provides-Extra", []))
-    assert extras == {"test", "dev", "bench", "cuda", "cuda12", "cudasim", "export"}
+    assert extras == {"test", "dev", "bench", "cuda", "cuda12", "cudasim", "eval", "export"}
     assert "minigan = minigan.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
 
 

@@ -58,8 +58,8 @@ class Judge:
         needs = {need for name in self.metrics for need in table[name].needs}
         self.eyes = open_extractor(features, config, real, reporter)
         self.classifier: Eyes | None = None
-        if told and needs & {"probabilities", "labels", "pictures"}:
-            own = self.eyes.about["name"] == "classifier"
+        own = self.eyes.about["name"] == "classifier"
+        if own or (told and needs & {"probabilities", "labels", "pictures"}):
             self.classifier = self.eyes if own else open_extractor("classifier", config, real, reporter)
         self.name = store.key(RECIPE, real.fingerprints, real.train.shape, self.eyes.digest, self._classifier_digest())
         seen = store.arrays(f"real-{self.name}", self._look)

@@ -25,7 +25,7 @@ import numpy as np
 
 from minigan.config import RANGES, Config
 from minigan.errors import ShapeError
-from minigan.losses import make_loss
+from minigan.losses import make_plain_loss
 from minigan.models.classifiers import stages
 from minigan.models.init import make_init
 from minigan.models.layers import Upsample2x
@@ -90,7 +90,7 @@ class SuperRes(Task):
         self.opt_g = Optimizer(config.g, [self.G], 0, self.dtype)
         self.opt_d = Optimizer(config.d, [self.D], 1, self.dtype)
         self.optimizers |= {"g": self.opt_g, "d": self.opt_d}
-        self.loss = make_loss(config.loss.name, config.loss.smoothing)
+        self.loss = make_plain_loss(config.loss.name, config.loss.smoothing, "superres")
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(x)
         self.made: Any = None  # from G's part to D's: the batch and what G made
 

@@ -39,8 +39,9 @@ def test_clouds_by_loops(k: int) -> None:
     assert density_coverage(real, fake, k) == (pytest.approx(inside.sum() / (k * 15)), inside.any(axis=0).mean())
 
 
-@pytest.mark.parametrize("where", [0.0, 1e3])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("where", "dtype"), [(0.0, np.float32), (1e3, np.float32), (0.0, np.float64), (1e7, np.float64)]
+)
 def test_a_set_and_itself(where: float, dtype: type) -> None:
     """A ball holds its centre and the k neighbours, the k-th at its very edge; far from 0 too."""
     x = (np.random.default_rng(1).standard_normal((300, 20)) + where).astype(dtype)
