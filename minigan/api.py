@@ -4,6 +4,7 @@ from pathlib import Path
 
 from minigan import config as configs
 from minigan.config import Config
+from minigan.evaluate.asked import judging
 from minigan.evaluate.upscale import with_features
 from minigan.study.gradcheck import gradcheck
 from minigan.training import trainer
@@ -27,5 +28,5 @@ def train(
     """
     config = with_features(configs.load(config) if isinstance(config, str) else config, reporter)
     folder = Path(out) if out is not None else trainer.fresh_folder(Path("runs"), Path(config.preset).stem)
-    path, _ = trainer.train(config, folder, resume, reporter, verify)
+    path, _ = trainer.train(config, folder, resume, reporter, verify, judging(config, reporter))
     return load(path, config.train.backend)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from minigan.commands.evaluate import evaluate
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -119,12 +120,17 @@ def train(
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Follow the plan that minigan tune wrote.")] = None,
     no_graph: Annotated[bool, typer.Option("--no-graph", help="cuda: call each step, without a CUDA graph.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    eval_every: Annotated[
+        int | None, typer.Option(metavar="N", help="Judge samples every so many steps.", min=1)
+    ] = None,
+    keep_best: Annotated[str, typer.Option(metavar="NAME", help="Keep the checkpoint best by this, as fid.")] = "",
     init_from: Annotated[str, typer.Option(metavar="RUN", help="Begin with what fits of a run, or of weights.")] = "",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
 ) -> None:
     """Train a GAN. Without arguments: real handwritten digits that minigan carries, in about half a minute."""
     from minigan import config as configs
     from minigan.errors import ConfigError
+    from minigan.evaluate import asked
     from minigan.evaluate import upscale as upscale_
     from minigan.progress import reporter
     from minigan.training import plans, preview, trainer
@@ -141,6 +147,8 @@ def train(
         "train.epochs": epochs,
         "train.graph": False if no_graph else None,
         "train.init_from": init_from,
+        "evaluate.every": eval_every,
+        "evaluate.best": keep_best,
     }
     overrides: list[configs.Override] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
     overrides += plans.read(plan) if plan else []
@@ -160,7 +168,8 @@ def train(
         _show_preview(preview.preview(config, resume))
         return
     config = upscale_.with_features(config, reporter(out_console))
-    folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0)
+    judging = asked.judging(config, reporter(out_console))
+    folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0, judging)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
         raise typer.Exit(INTERRUPTED)
@@ -184,6 +193,7 @@ def sample(
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many.", min=1, max=10**7)] = 64,
     seed: Seed = 0,
     label: Class = None,
+    best: Annotated[bool, typer.Option("--best", help="Of the checkpoint that train --keep-best kept.")] = False,
     out: Annotated[
         Path,
         typer.Option(help="grid.png; samples.npy (uint8 images, float32 points, signals); a folder of PNGs, WAVs."),
@@ -193,7 +203,7 @@ def sample(
     from minigan.training import export as export_
     from minigan.training import run as runs
 
-    opened = runs.load(run)
+    opened = runs.load(run, best=best)
     export_.samples(opened, n, seed, out, label)
     _say(f"{out}: {n} samples of step {opened.step}, drawn from {export_.WEIGHTS[opened.weights]}")
 
@@ -427,5 +437,7 @@ def doctor() -> None:
     for key, value in checks.report():
         _say(f"{key:<10} {value}")
 
+
+app.command()(evaluate)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

@@ -230,6 +230,18 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Evaluate:
+    """Samples judged while the run goes on, as minigan evaluate does it afterwards."""
+
+    every: int = key(0, "steps between evaluations, a multiple of train.log_every; 0: none", 0)
+    metrics: tuple[str, ...] = key(("fid",), "what is measured, as minigan evaluate names it", of=str)
+    n: int = key(0, "samples, and real rows to hold them against; 0: 10,000, or as many as there are", 0)
+    features: str = key("auto", "classifier, random, pixels, or FILE.onnx,RANGE; auto: what fits the data")
+    best: str = key("", "the number by which a best checkpoint is told and kept, as fid; empty: none is")
+    patience: int = key(0, "stop when so many evaluations in a row bring no better one; 0 never", 0, resumable=True)
+
+
+@dataclass(frozen=True)
 class Plan:
     """Which implementation serves which convolution, from `minigan tune`. Without rows: the built-in plan."""
 
@@ -252,6 +264,7 @@ class Config:
     g: Optim = Optim()
     d: Optim = Optim()
     train: Train = Train()
+    evaluate: Evaluate = Evaluate()
     plan: Plan = Plan()
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,9 +15,9 @@ _OF_GANS = (
 _OF_G = ("model.family", "model.z", "model.noise", "model.width", "model.widths_g", "model.strides_g", "model.act_g")
 # task.name: the sections and keys that its step does not read, so that setting one is a mistake
 UNREAD = {
-    "classifier": ("g", "loss", *_OF_G, *_OF_GANS),
-    "cyclegan": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
-    "superres": ("model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "classifier": ("evaluate", "g", "loss", *_OF_G, *_OF_GANS),
+    "cyclegan": ("evaluate", "model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
+    "superres": ("evaluate", "model.dropout", "loss.layer", "g.freeze", "d.freeze", *_OF_G, *_OF_GANS),
     "vae": ("d", "loss", "model.noise", *_OF_GANS),
 }
 _FITTING = {"tanh": "-1..1", "sigmoid": "0..1", "none": "raw"}
@@ -52,6 +52,7 @@ def resolve(config: Config) -> Config:
             f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
         )
     _condition(config)
+    _check_evaluate(config)
     fitting = _FITTING[config.model.output]
     if config.data.range == "auto":
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, range=fitting))
@@ -126,6 +127,19 @@ def resolve(config: Config) -> Config:
 def _value(config: Config, key: str) -> Any:
     section, _, name = key.partition(".")
     return getattr(getattr(config, section), name) if name else getattr(config, section)
+
+
+def _check_evaluate(config: Config) -> None:
+    c, log_every = config.evaluate, config.train.log_every
+    if c.every % log_every:
+        raise ConfigError(
+            f"evaluate.every = {c.every} must be a multiple of train.log_every = {log_every}, in whose lines its "
+            f"numbers stand; give {max(1, round(c.every / log_every)) * log_every}, or another train.log_every"
+        )
+    if c.best and not c.every:
+        raise ConfigError(f"evaluate.best {c.best} needs evaluations to choose from; give evaluate.every, as 1000")
+    if c.patience and not c.best:
+        raise ConfigError(f"evaluate.patience = {c.patience} needs a number to wait for; give evaluate.best, as fid")
 
 
 def _condition(config: Config) -> None:

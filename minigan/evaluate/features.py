@@ -9,7 +9,7 @@ whose features they are, and `record` is what to say.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from minigan.data.heldout import split
 from minigan.errors import ConfigError, ShapeError
 from minigan.models.classifiers import features_at, stages
 from minigan.models.net import Net
+from minigan.models.shapes import Shape
 from minigan.models.taps import forward_taps
 from minigan.training import checkpoint, log, parts, run, trainer
 from minigan.training.reporter import Reporter
@@ -85,18 +86,7 @@ class Extractor:
     def _run(self, x: NDArray[Any], taps: Sequence[int]) -> list[NDArray[np.float32]]:
         if x.ndim < 1 or x.shape[1:] != self.shape or not len(x):
             raise ShapeError(f"x has shape {x.shape}, but this classifier knows items of {self.shape}; give (N, *item)")
-        blocks = []
-        self.net.prepare(_SEEN)
-        try:
-            for start in range(0, len(x), _SEEN):
-                rows = self._in_range(x[start : start + _SEEN])
-                padded = np.zeros((_SEEN, *self.shape), np.float32)
-                padded[: len(rows)] = rows
-                outs, _ = forward_taps(self.net, self.ops.asarray(padded), taps)
-                blocks.append([self.ops.to_numpy(y)[: len(rows)] for y in outs])
-        finally:
-            self.net.release()
-        return [np.concatenate(column) for column in zip(*blocks, strict=True)]
+        return through(self.net, self.ops, x, taps, self._in_range)
 
     def _in_range(self, x: NDArray[Any]) -> NDArray[Any]:
         """From the data's range into the classifier's; vectors stay as they are."""
@@ -105,6 +95,24 @@ class Extractor:
             return x
         a, b = self.given
         return low + (high - low) * (x.astype(np.float64) - a) / (b - a)
+
+
+def through(
+    net: Net, ops: Any, x: NDArray[Any], taps: Sequence[int], change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    """change(x) of x (N, *shape), host -> what the nodes `taps` of the net give, host, in blocks of the same size."""
+    blocks = []
+    net.prepare(_SEEN)
+    try:
+        for start in range(0, len(x), _SEEN):
+            rows = change(x[start : start + _SEEN])
+            padded = np.zeros((_SEEN, *net.in_shape), np.float32)
+            padded[: len(rows)] = rows
+            outs, _ = forward_taps(net, ops.asarray(padded), taps)
+            blocks.append([ops.to_numpy(y)[: len(rows)] for y in outs])
+    finally:
+        net.release()
+    return [np.concatenate(column) for column in zip(*blocks, strict=True)]
 
 
 def extractor(data: Data, backend: str = "auto", reporter: Reporter | None = None) -> Extractor:
@@ -126,7 +134,7 @@ def extractor(data: Data, backend: str = "auto", reporter: Reporter | None = Non
             raise KeyboardInterrupt
     opened = run.load(folder, backend)
     last = log.read(folder)[-1]
-    weights = _weights(opened.task.nets["d"])
+    weights = weights_digest(opened.task.nets["d"])
     record = Record(RECIPE, dataset.fingerprint, held.fingerprint, len(held), last["accuracy"], weights)
     return Extractor(folder, opened, dataset, record)
 
@@ -138,7 +146,6 @@ def _recipe(data: Data, backend: str) -> tuple[Config, Dataset, Dataset]:
     if dataset.labels is None:
         raise ConfigError(f"{dataset.name} has no labels, so no classifier can be trained on it; give other data")
     images = len(dataset.shape) == 3
-    depth = max(1, int(math.log2(min(dataset.shape[:2]) / 4))) if images else 2
     batch = min(_BATCH, len(dataset))
     steps = _LINES * math.ceil(max(_STEPS, _EPOCHS * (len(dataset) // batch)) / _LINES)
     words: dict[str, Any] = {
@@ -146,7 +153,7 @@ def _recipe(data: Data, backend: str) -> tuple[Config, Dataset, Dataset]:
         "data.size": data.size,
         "data.channels": data.channels,
         "data.range": RANGE if images else "raw",
-        "model.widths_d": list(_WIDTHS[:depth]),
+        "model.widths_d": widths(dataset.shape),
         "d.horizon": steps,
         "train.backend": backend,
         "train.batch_size": batch,
@@ -155,6 +162,12 @@ def _recipe(data: Data, backend: str) -> tuple[Config, Dataset, Dataset]:
         "train.grid_every": steps,
     }
     return configs.load("classifier-mnist", list(words.items())), dataset, held
+
+
+def widths(shape: Shape) -> list[int]:
+    """The widths of a classifier's first hidden layers: images are halved until they are 4 to 7 pixels."""
+    depth = max(1, int(math.log2(min(shape[:2]) / 4))) if len(shape) == 3 else 2
+    return list(_WIDTHS[:depth])
 
 
 def _key(config: Config, dataset: Dataset, held: Dataset) -> str:
@@ -168,7 +181,8 @@ def _finished(folder: Path) -> bool:
     return newest is not None and newest.name == f"step-{trainer.recorded(folder).train.steps:08d}.safetensors"
 
 
-def _weights(net: Net) -> str:
+def weights_digest(net: Net) -> str:
+    """16 hex digits for a net's values."""
     hasher = hashlib.blake2b(digest_size=8)
     for name, a in sorted(net.tensors().items()):
         hasher.update(name.encode() + net.ops.to_numpy(a).tobytes())

@@ -48,8 +48,12 @@ class Checkpoint:
     meta: dict[str, Any]
 
 
-def save(folder: Path, step: int, tensors: dict[str, NDArray[Any]], meta: dict[str, Any], keep: int) -> Path:
+def save(
+    folder: Path, step: int, tensors: dict[str, NDArray[Any]], meta: dict[str, Any], keep: int, best: int = -1
+) -> Path:
     """Write folder/step-00001234.safetensors, then prune to the newest `keep` (at least two); the folder must exist.
+
+    The one of step `best` is kept as well.
 
     tensors: name -> array of any shape, 0-d and empty included, of a dtype in DTYPES; strides and byte order are made
     plain, bits are kept. meta: JSON values (tuples come back as lists; NaN and infinity are refused).
@@ -59,7 +63,7 @@ def save(folder: Path, step: int, tensors: dict[str, NDArray[Any]], meta: dict[s
         raise CheckpointError(f"{folder}: step {step} cannot be saved: steps count from 0")
     path = folder / f"step-{step:08d}.safetensors"
     atomic_bytes(path, _serialized(path, step, tensors, meta))
-    _prune(folder, step, keep)
+    _prune(folder, step, keep, best)
     return path
 
 
@@ -81,6 +85,13 @@ def read_meta(path: Path) -> dict[str, Any]:
         return _envelope(texts["minigan"])[1]
 
 
+def digest(path: Path) -> str:
+    """The digest that one checkpoint was saved with, from its header alone: equal where all tensors and meta are."""
+    with opened(path) as (_, texts):
+        _check_format(path, texts)
+        return texts["blake2b"]
+
+
 def newest(folder: Path) -> Path | None:
     """The checkpoint of the highest step, None when there is none.
 
@@ -89,6 +100,17 @@ def newest(folder: Path) -> Path | None:
     """
     saved = _saved(folder)
     return saved[-1][1] if saved else None
+
+
+def best(run: Path) -> Path:
+    """The best checkpoint of a run folder, as its newest one says. Raises CheckpointError when there is none."""
+    last = resolve(run)
+    said = read_meta(last).get("best")
+    if not said:
+        raise CheckpointError(
+            f"{run} has no best checkpoint: it was not trained with --eval-every and --keep-best; leave --best out"
+        )
+    return last.with_name(f"step-{said['step']:08d}.safetensors")
 
 
 def clean(folder: Path) -> list[Path]:
@@ -216,10 +238,13 @@ def _saved(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in found)
 
 
-def _prune(folder: Path, step: int, keep: int) -> None:
-    """Remove all but the newest max(keep, 2) whose header is whole, up to `step`; later ones are left alone."""
+def _prune(folder: Path, step: int, keep: int, best: int) -> None:
+    """Remove all but the newest max(keep, 2) whose header is whole, and but the best, up to `step`; later ones are left
+    alone."""
     kept = 0
-    for _, path in reversed([entry for entry in _saved(folder) if entry[0] <= step]):
+    for at, path in reversed([entry for entry in _saved(folder) if entry[0] <= step]):
+        if kept >= max(keep, 2) and at == best:
+            continue
         if kept >= max(keep, 2):
             with reported(f"removed (step {step} is saved)", path):
                 path.unlink(missing_ok=True)

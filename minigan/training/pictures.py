@@ -13,6 +13,7 @@ from minigan.errors import ConfigError
 from minigan.training.atomic import atomic_bytes
 
 _GAP = 2
+_DOTTED = 30  # a curve of fewer points shows them
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
@@ -118,12 +119,16 @@ def scatter(points: NDArray[Any], limits: tuple[float, float], real: NDArray[Any
 
 
 def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> Image.Image:
-    """A run's log lines -> its curves over steps; `plots` has a row per pair of axes: its label, and key -> words."""
+    """A run's log lines -> its curves over steps; `plots` has a row per pair of axes: its label, and key -> words.
+
+    Lines without a key are passed over: not every line has an evaluation.
+    """
     figure, rows = _figure(8, 3 * len(plots), rows=len(plots))
-    steps = [line["step"] for line in lines]
     for axes, (label, keys) in zip(np.atleast_1d(rows), plots.items(), strict=True):
         for name, words in keys.items():
-            axes.plot(steps, [line[name] for line in lines], label=words, linewidth=1)
+            having = [line for line in lines if name in line]
+            marker = "." if len(having) < _DOTTED else None
+            axes.plot(*([line[k] for line in having] for k in ("step", name)), marker=marker, label=words, linewidth=1)
         axes.legend(loc="best")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
@@ -176,7 +181,7 @@ def _figure(width: float, height: float, rows: int = 1) -> Any:
 
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, 1)
+    return figure, figure.subplots(rows, 1, sharex=True)
 
 
 def _drawn(figure: Any) -> Image.Image:

@@ -152,9 +152,12 @@ def _straight(a: NDArray[Any], b: NDArray[Any], t: float) -> NDArray[Any]:
     return (1 - t) * a + t * b
 
 
-def load(path: str | Path, backend: str = "auto") -> Run:
-    """The newest checkpoint of a run folder, or one checkpoint file, ready to draw from. Raises CheckpointError."""
-    file = checkpoint.resolve(Path(path))
+def load(path: str | Path, backend: str = "auto", best: bool = False) -> Run:
+    """The newest checkpoint of a run folder, or its best, or one checkpoint file, ready to draw from.
+
+    Raises CheckpointError.
+    """
+    file = checkpoint.best(Path(path)) if best else checkpoint.resolve(Path(path))
     saved = checkpoint.load(file)
     config = configs.from_dict(saved.meta["config"], str(file), [f"train.backend={backend}"])
     ops, _ = open_backend(config, recorded=True)

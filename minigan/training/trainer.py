@@ -4,7 +4,7 @@ import dataclasses
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from minigan.tasks import Task
 from minigan.training import checkpoint, environment, pictures, transfer
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.cautions import cautions
+from minigan.training.evaluations import Evaluations, Judging
 from minigan.training.log import RunLog
-from minigan.training.parts import POINTS, prepare
+from minigan.training.parts import POINTS, Parts, prepare
 from minigan.training.reporter import Reporter, Silent
 from minigan.training.signals import signals
 from minigan.training.verify import Verification
@@ -31,24 +32,41 @@ GRIDS = "samples"
 GRID_IMAGES = 64
 FINAL_IMAGES = 100
 
+MakeJudge = Callable[[Parts], Judging]  # called when all else is known to be right, before anything is written
+
 
 def train(
-    config: Config, out: Path, resume: bool = False, reporter: Reporter | None = None, verify: int = 0
+    config: Config,
+    out: Path,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    verify: int = 0,
+    judging: MakeJudge | None = None,
 ) -> tuple[Path, bool]:
     """Trains into the folder `out` and returns it, and whether the run reached its end (False: interrupted).
 
     With `resume` the run in `out` goes on from its newest checkpoint, bit for bit as if it had never stopped; `config`
     may then differ in totals alone. With `verify` the first step's ops and every so many steps' after it are checked on
-    the oracle, which changes no bit. Raises ConfigError, DataError, BackendError, CheckpointError before anything is
-    written, NotFinite when a loss or gradient is, and Breach when an op is further from the oracle than it may be.
+    the oracle, which changes no bit. `judging` makes the judge that evaluate.every asks for.
+
+    Raises ConfigError, DataError, BackendError, CheckpointError before anything is written, NotFinite when a loss or
+    gradient is, and Breach when an op is further from the oracle than it may be.
     """
-    return Trainer(config, out, resume, reporter or Silent(), verify).run()
+    return Trainer(config, out, resume, reporter or Silent(), verify, judging).run()
 
 
 class Trainer:
     """The loop and what surrounds it."""
 
-    def __init__(self, config: Config, out: Path, resume: bool, reporter: Reporter, verify: int = 0):
+    def __init__(
+        self,
+        config: Config,
+        out: Path,
+        resume: bool,
+        reporter: Reporter,
+        verify: int = 0,
+        judging: MakeJudge | None = None,
+    ):
         self.out, self.reporter = out, reporter
         _refuse(out, resume)
         self.parts = prepare(config, resume)
@@ -64,6 +82,8 @@ class Trainer:
             self._restore(self.saved)
         self.begun = self.saved.meta.get("begun") if self.saved else self._begin()
         self.verification = Verification(verify, self.parts.ops, self.task, self.first)
+        judge = judging(self.parts) if judging and config.evaluate.every else None
+        self.evaluations = Evaluations(config.evaluate, judge, self.saved.meta.get("best") if self.saved else None)
         for text in cautions(config, self.parts.total_steps, self.task):
             reporter.note(text)
 
@@ -121,8 +141,10 @@ class Trainer:
         save = (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps
         if log or grid or save or not self.task.late:
             self._stop_if_bad(step)
+        measured = self._evaluate(step + 1) if self.evaluations.due(step + 1) else {}
+        save |= bool(measured) and self.evaluations.is_best(step + 1) and step + 1 < self.parts.total_steps
         if log:
-            self._log(step + 1, record)
+            self._log(step + 1, record, measured)
         if grid:
             self._draw("grid", GRID_IMAGES, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
@@ -132,7 +154,14 @@ class Trainer:
     def _epochs(self, step: int) -> int:
         return step * self.task.batches_per_step // self.parts.batches.per_epoch
 
-    def _log(self, step: int, record: dict[str, Any]) -> None:
+    def _evaluate(self, step: int) -> dict[str, float]:
+        began = time.perf_counter()
+        found = self.evaluations.take(self.task, step)
+        self.mark = self.mark[0] + time.perf_counter() - began, self.mark[1]  # it is no part of the training's speed
+        self.reporter.note(self.evaluations.said(found, step))
+        return found
+
+    def _log(self, step: int, record: dict[str, Any], measured: dict[str, float]) -> None:
         now = time.perf_counter()
         images = (step - self.mark[1]) * self.task.batches_per_step * self.config.train.batch_size
         values = {k: float(self.parts.ops.to_numpy(v)) for k, v in record.items()}
@@ -140,6 +169,7 @@ class Trainer:
             "step": step,
             "epoch": round(step * self.task.batches_per_step / self.parts.batches.per_epoch, 4),
             **self.task.line(values, step),
+            **measured,
             "images_per_s": round(images / max(now - self.mark[0], 1e-9), 1),
             "elapsed_s": round(self.elapsed + now - self.began, 3),
         }
@@ -155,6 +185,14 @@ class Trainer:
         c = self.config.train
         if c.max_seconds and self.elapsed + time.perf_counter() - self.began > c.max_seconds:
             self.reporter.note(f"stopped at step {step}: train.max_seconds = {c.max_seconds:g} is over")
+            return True
+        if self.evaluations.over(step):
+            asked, best = self.config.evaluate, self.evaluations.best
+            since = f"since step {best['step']}" if best else "at all"
+            self.reporter.note(
+                f"stopped at step {step}: {asked.best} did not get better {since}, for {asked.patience} evaluations "
+                "(evaluate.patience)"
+            )
             return True
         lines = self.log.lines[-2 * c.patience :]
         if not c.patience or step % c.log_every or len(lines) < 2 * c.patience:
@@ -201,12 +239,14 @@ class Trainer:
             "elapsed_s": self.elapsed + time.perf_counter() - self.began,
             "environment": self.environment,
             **({"begun": self.begun} if self.begun else {}),
+            **({"best": self.evaluations.best} if self.evaluations.best else {}),
         }
         tensors = {name: self.parts.ops.to_numpy(a) for name, a in self.task.tensors().items()}
         for name, value in tensors.items():
             if not np.isfinite(value).all():
                 raise NotFinite(f"stopped at step {step}: {name} is not finite; {self._advice()}")
-        checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep)
+        best = self.evaluations.best["step"] if self.evaluations.best else -1
+        checkpoint.save(self.out / checkpoint.FOLDER, step, tensors, meta, self.config.train.keep, best)
 
     def _draw(self, stream: str, n: int, path: Path) -> None:
         points = self.parts.dataset.shape == (2,)
@@ -218,7 +258,9 @@ class Trainer:
 
     def _plot(self) -> None:
         if self.log.lines:
-            pictures.save(pictures.curves(self.log.lines, self.task.plots), self.out / "losses.png")
+            pictures.save(
+                pictures.curves(self.log.lines, self.task.plots | self.evaluations.plots), self.out / "losses.png"
+            )
 
     def _finish(self) -> None:
         self._draw("sample", FINAL_IMAGES, self.out / "samples.png")
