@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from command_line import Result
 
 from minigan.backends import costs, load, oracle
 from minigan.errors import BackendError, ConfigError
@@ -29,7 +30,12 @@ def test_the_registry_is_all_there_is() -> None:
     known = registry.names()
     assert sorted(known["op"] + known["plumbing"]) == sorted(oracle.__all__)
     assert {*known["op"], "prepare_image"} == set(costs.TABLE)
-    of_layers = {n for n in layers.__all__ if isinstance(getattr(layers, n), type)} - {"How", "Layer", "Param", "Straight"}
+    of_layers = {n for n in layers.__all__ if isinstance(getattr(layers, n), type)} - {
+        "How",
+        "Layer",
+        "Param",
+        "Straight",
+    }
     assert set(known["layer"]) == of_layers and len(of_layers) == 16
     assert known["loss"] == [*LOSSES] and known["penalty"] == [*PENALTIES]
     assert len(set(NAMES)) == len(NAMES)
@@ -48,7 +54,7 @@ def test_everything_is_explained(name: str) -> None:
     assert said.named.mistakes
     if said.named.kind == "plumbing":
         return
-    assert said.entries and said.inputs and said.calls
+    assert said.entries and said.inputs and (said.calls or name == "Reshape")
     assert said.compared.startswith("cpp gives")
     assert bool(said.kernel) == (said.named.kind == "op")
     assert bool(said.checks) == (name not in FREE | UPDATES)
@@ -100,7 +106,7 @@ def test_a_forgotten_group_is_seen() -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_sources_are_the_ops_own(op: str) -> None:
-    """The C++ function is one that the op's family exports, and CUDA's listing begins with the function that launches."""
+    """Each listing is what its file has at that line; CUDA's begins with the function that launches."""
     ours = sources.oracle(op)
     assert ours[0].name == op and ours[0].text.startswith(f"def {op}(")
     kernel = sources_cpp.cpp(op)
@@ -156,8 +162,8 @@ def _refuse() -> None:
     raise BackendError("no GPU")
 
 
-def test_the_command_says_it_all(minigan: Callable[..., object]) -> None:
-    shown = minigan("explain", "activation_backward").out  # type: ignore[attr-defined]
+def test_the_command_says_it_all(minigan: Callable[..., Result]) -> None:
+    shown = minigan("explain", "activation_backward").out
     for text in (
         "dx = dy act'(x)",
         "def activation_backward(",
@@ -168,30 +174,32 @@ def test_the_command_says_it_all(minigan: Callable[..., object]) -> None:
         "activation.tanh: ok",
     ):
         assert text in shown
-    shown = minigan("explain").out  # type: ignore[attr-defined]
+    shown = minigan("explain").out
     assert all(name in shown.split() for name in NAMES)
     result = minigan("explain", "leaky")
-    assert (result.status, result.out) == (2, "") and result.err.count("\n") == 1  # type: ignore[attr-defined]
+    assert (result.status, result.out) == (2, "") and result.err.count("\n") == 1
 
 
 def test_listings_stand_beside_each_other_where_there_is_room(
-    minigan: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    minigan: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    lines = minigan("explain", "mul").out.splitlines()  # type: ignore[attr-defined]
+    lines = minigan("explain", "mul").out.splitlines()
     assert any("def mul(" in line and "csrc" not in line and "void mul(" in line for line in lines)
 
 
-def test_a_failed_check_is_an_exit_status(minigan: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_is_an_exit_status(minigan: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     row = gradcheck.ROWS["mul"]
     wrong = row._replace(make=lambda g: row.make(g)._replace(backward=lambda dy, x, y: (dy * x, dy * y)))
     monkeypatch.setitem(gradcheck.ROWS, "mul", wrong)
     result = minigan("explain", "mul")
-    assert result.status == 1 and "mul: wrong" in result.out  # type: ignore[attr-defined]
+    assert result.status == 1 and "mul: wrong" in result.out
 
 
 def test_float32_is_what_other_backends_get() -> None:
     ops = load("cpp")
     found = worked(ops, EXAMPLES["linear"], ["dw"])["dw"]
-    assert [entry.value for entry in found] == [entry.value for entry in worked(oracle, EXAMPLES["linear"], ["dw"])["dw"]]
+    assert [entry.value for entry in found] == [
+        entry.value for entry in worked(oracle, EXAMPLES["linear"], ["dw"])["dw"]
+    ]
     assert np.asarray(found[0].value).dtype == np.float64

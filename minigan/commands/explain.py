@@ -126,4 +126,4 @@ def _costs(console: Any, said: Any) -> None:
     for call in said.calls:
         per_byte = f"{call.flops / call.bytes:.2f}" if call.bytes else "-"
         table.add_row(call.op, call.shapes, call.which, f"{call.flops:,}", f"{call.bytes:,}", per_byte)
-    console.print(table)
+    console.print(table if said.calls else "nothing: it calls no op")
