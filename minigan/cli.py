@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from minigan.commands.explain import explain
+from minigan.commands.inspect import inspect
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -423,6 +424,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
+app.command()(inspect)
 app.command()(explain)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}
