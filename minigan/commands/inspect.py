@@ -86,13 +86,14 @@ def _show_one(console: Any, said: dict[str, Any]) -> None:
 
 def _layers(rows: list[dict[str, Any]]) -> Table:
     numbers = ("parameters", "%", "MAC", "forward", "dX", "dW", "output", "saved", "field")
-    table = Table("layer", "kind", "shape", *(_right(word) for word in numbers), show_footer=True)
+    words = (Column(word, overflow="fold") for word in ("layer", "kind", "shape"))
+    table = Table(*words, *(_right(word) for word in numbers), show_footer=True)
     keys = ("macs", "flops_forward", "flops_dx", "flops_dw", "activation_bytes", "saved_bytes")
     for row in rows:
         field = "x".join(map(str, row["field"])) if row["field"] else "-"
         size, share = row["parameters"], 100 * row["share"]
-        words = (f"{size:,}", f"{share:.1f}") if size else ("", "")
-        table.add_row(row["layer"], row["kind"], _shape(row["shape"]), *words, *(_short(row[k]) for k in keys), field)
+        learned = (f"{size:,}", f"{share:.1f}") if size else ("", "")
+        table.add_row(row["layer"], row["kind"], _shape(row["shape"]), *learned, *(_short(row[k]) for k in keys), field)
     totals = [f"{sum(row['parameters'] for row in rows):,}", "", *(_short(sum(row[k] for row in rows)) for k in keys)]
     for column, total in zip(table.columns, ["total", "", rows[0]["dtype"], *totals, ""], strict=True):
         column.footer = total

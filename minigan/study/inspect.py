@@ -18,6 +18,7 @@ from minigan import config as configs
 from minigan.backends import costs
 from minigan.backends.proxies import Timed
 from minigan.config import Config
+from minigan.errors import ConfigError, nearest
 from minigan.models.net import Net
 from minigan.models.shapes import Array, Shape
 from minigan.models.trees import Heads, Residual, contexts, nodes
@@ -31,8 +32,8 @@ _PRODUCTS = {"linear", "conv2d", "conv2d_dgrad"}  # forward passes whose operati
 
 
 class Row(NamedTuple):
-    """One layer, or a node that adds or joins branches, for a batch. `field` is (height, width), None where it sees all
-    of the input or the input is no image.
+    """One layer, or a node that adds or joins branches, for a batch. `field` is (height, width), padding included, the
+    whole image where a layer sees all of it, and None where the net's input is no image.
     """
 
     net: str
@@ -67,7 +68,9 @@ def open_subject(name: str) -> Subject:
     Raises ConfigError, CheckpointError, DataError.
     """
     given = Path(name)
-    if name in configs.presets() or given.suffix == ".toml" or not given.exists():
+    if name not in configs.presets() and given.suffix != ".toml" and not given.exists():
+        raise ConfigError(f"{name!r} is no preset, run folder or checkpoint; {nearest(name, configs.presets())}")
+    if name in configs.presets() or given.suffix == ".toml":
         parts = prepare(configs.load(name))
         return Subject(f"preset {name}, data {parts.config.data.name}", parts.config, parts.task)
     path = checkpoint.resolve(given)
@@ -122,7 +125,7 @@ def _net_rows(task: Task, key: str, net: Net, n: int) -> Iterator[Row]:
             full.flops(name) - backward.flops(name),
             n * prod(shape) * task.dtype.itemsize if makes else 0,
             saved.get(name, 0),
-            _finite(seen.get(name)),
+            _within(seen.get(name), net.in_shape),
         )
 
 
@@ -151,8 +154,16 @@ def _ones_like(task: Task) -> Any:
     return lambda y: task.ops.asarray(np.ones(tuple(y.shape), task.dtype))
 
 
-def _finite(field: tuple[float, float] | None) -> tuple[int, int] | None:
-    return None if field is None or inf in field else (int(field[0]), int(field[1]))
+def _within(field: tuple[float, float] | None, image: Shape) -> tuple[int, int] | None:
+    """A field in whole pixels; what sees all sees the image."""
+    return (
+        None
+        if field is None
+        else (
+            image[0] if field[0] == inf else int(field[0]),
+            image[1] if field[1] == inf else int(field[1]),
+        )
+    )
 
 
 def _saved(net: Net, ctx: Any) -> Iterator[tuple[str, int]]:
