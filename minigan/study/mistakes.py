@@ -51,7 +51,10 @@ OPS: dict[str, tuple[str, ...]] = {
         "leaky_relu's slope is lost where y <= 0, or is negative, so that y's sign no longer tells x's",
         _UPSTREAM,
     ),
-    "activation_backward_tangent": (*_TANGENT, "the curvature is by x where ty is by y: tanh -2 y, sigmoid 1 - 2 y"),
+    "activation_backward_tangent": (
+        "only dy moves: dy act''(x) tx is missing, which tanh and sigmoid have",
+        "the curvature is by x where ty is by y: tanh -2 y, sigmoid 1 - 2 y",
+    ),
     "axpby": ("x is changed in place, though another pass still needs it",),
     "add_scaled": (
         "lambda ||theta||^2 has the gradient 2 lambda theta, not lambda theta; biases and norms are left out",
