@@ -379,14 +379,15 @@ def presets(
     if name:
         print(configs.load(name).to_toml(), end="")
         return
-    table = Table(Column("preset", no_wrap=True), "data", "family or task", "z", "G", "D", "length")
+    table = Table(Column("preset", no_wrap=True), "data", "family or task", "z", "G", "D", "length", "time")
     for preset in configs.presets():
         c = configs.load(preset)
         length = f"{c.train.steps} steps" if c.train.steps else f"{c.train.epochs} epochs"
         kind = c.model.family if c.task.name == "gan" else c.task.name
         draws = (str(c.model.z), str(list(c.model.widths_g))) if c.task.name in ("gan", "vae") else ("", "")
-        table.add_row(preset, c.data.name, kind, *draws, str(list(c.model.widths_d)), length)
+        table.add_row(preset, c.data.name, kind, *draws, str(list(c.model.widths_d)), length, configs.time_of(preset))
     out_console.print(table)
+    _say("time: about, on two cores where no other number stands, with the C++ backend; here: train PRESET --dry-run")
 
 
 @data_app.callback()
