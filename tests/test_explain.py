@@ -93,6 +93,15 @@ def test_a_term_stands_where_the_formula_has_it() -> None:
     assert str(found[1]) == "dw[0,1] = x[0,0] dy[0,1] + x[1,0] dy[1,1] = 1*(-2) + 3*(-3) = -11"
 
 
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penaltys_gradient_is_that_of_u_g(name: str) -> None:
+    """Two ways to the same numbers: all of Penalty.add, and the tangent passes along a u that is held."""
+    found = explain.explain(name, "numpy").entries
+    for key in ("dw", "dv"):
+        assert [e.value for e in found[f"{key} of u g"]] == [e.value for e in found[key]]
+        assert all(len(e.terms) >= 8 for e in found["dv of u g"]) and any(e.value for e in found[key])
+
+
 def test_a_forgotten_group_is_seen() -> None:
     """What no group explains is one term of its own name, so a sum cannot come out right by leaving something out."""
     arrays = {"x": counted(2, 2), "b": counted(2)}

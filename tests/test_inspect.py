@@ -216,7 +216,7 @@ def test_nets_that_nothing_drawn_fits_are_named() -> None:
 
 def test_two_checkpoints_apart(minigan: Callable[..., Result], trained: Path, tmp_path: Path) -> None:
     def move(tensors: dict[str, Any]) -> None:
-        tensors["d/d.0.b"] = tensors["d/d.0.b"] + np.float32([0, 3, 0, -4])
+        tensors["d/d.0.b"] = tensors["d/d.0.b"] + np.float32([0, 4, 0, -3])
         tensors["d/d.2.b"] = tensors["d/d.2.b"][:2]
         del tensors["g/g.0.w"]
         tensors["new"] = np.zeros(2)

@@ -1,11 +1,13 @@
 """An example for each layer, GAN loss and penalty: as those of the ops, but through the layer, the loss, a small D."""
 
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigan import config
+from minigan.backends import oracle
 from minigan.losses import LOSSES, Features, make_loss
 from minigan.models.layers import (
     Activation,
@@ -30,7 +32,7 @@ from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
 from minigan.models.trees import Chain
 from minigan.penalties import PENALTIES, Penalty
-from minigan.study.example import Example, Given, Out, clock, counted, linear_in, mean_over, product_of
+from minigan.study.example import Example, Given, Out, clock, counted, linear_in, mean_over, on, product_of
 from minigan.study.examples_ops import about_mean
 from minigan.study.terms import Arrays, Group
 
@@ -142,10 +144,13 @@ def _loss(name: str) -> Example:
 def _penalty(name: str) -> Example:
     """D(x) = v leaky_relu(w x): g = leaky' v w has length 4 where D's slope is 1, and 2 where it is 1/2.
 
-    The points that a penalty draws are given: halfway between a pair for wgan-gp, 1 beside x for dragan.
+    The points that a penalty draws are given: halfway between a pair for wgan-gp, 1 beside x for dragan. u = dP/dg is
+    shown on its own and, held, as what dP/dW = grad_W (u . g) is linear in; docs/second-order.md derives it.
     """
+    row = PENALTIES[name]
+    held = ["u"] if len(row.points) == 1 else [f"u{k + 1}" for k in range(len(row.points))]
     drawn = {"wgan-gp": np.full((2, 4), 0.5), "dragan": np.ones((2, 4))}.get(name)
-    inputs = {"x_real": counted(2, 4), "x_fake": counted(2, 4, start=5)}
+    inputs = {"x_real": counted(2, 4), "x_fake": counted(2, 4, start=4)}
     inputs |= {"w": np.array([[1.0], [-1.0], [-1.0], [1.0]]), "v": np.array([[2.0]])}
     inputs |= {} if drawn is None else {"drawn": drawn}
     batches = [key for key in ("x_real", "x_fake", "drawn") if key in inputs]
@@ -165,16 +170,37 @@ def _penalty(name: str) -> Example:
         Penalty(config.Penalty(name=name, weight=1.0), D, 0).add(real, fake, [ones, *given])
         return _learned(D, layer, "w")
 
-    def g(o: Any, a: Given) -> Array:
+    def passed(o: Any, a: Given, k: int) -> tuple[Net, Any, Array, Any]:
+        """At the penalty's points number k: D, its context there, g, and the dy that each layer was given."""
         D, (real, fake), ones, given = critic(o, a)
-        _, ctx = PENALTIES[name].points[0](D, real, fake, given, None)
-        return D.backward(ones, ctx, need_dw=False)
+        _, ctx = row.points[k](D, real, fake, given, None)
+        return D, ctx, *D.backward(ones, ctx, need_dw=False, trace=True)
 
-    outs = {
-        "g": Out(name, g),
-        "dw": Out(name, lambda o, a: gradient(o, a, 0), mean_over(*batches)),
-        "dv": Out(name, lambda o, a: gradient(o, a, 1), mean_over(*batches)),
-    }
+    def g_of(o: Any, a: Given, k: int) -> Array:
+        return passed(o, a, k)[2]
+
+    def u_of(o: Any, a: Given, k: int) -> Array:
+        return o.norm_loss(g_of(o, a, k), row.norm)[1]
+
+    def of_products(o: Any, a: Given, layer: int) -> Array:
+        """The gradient of u . g with u held, by the tangent passes that the penalty itself takes."""
+        found = []
+        for k, key in enumerate(held):
+            D, ctx, _, dys = passed(o, a, k)
+            D.zero_grad()
+            D.backward_tangent(None, dys, ctx, D.forward_tangent(a[key], ctx)[1], need_dx=False)
+            found.append(_learned(D, layer, "w"))
+        return reduce(lambda one, other: o.axpby(1.0, one, 1.0, other), found)
+
+    outs: dict[str, Out] = {}
+    for k, key in enumerate(held):
+        outs[key.replace("u", "g")] = Out(name, partial(g_of, k=k))
+        outs[key] = Out(name, partial(u_of, k=k), mean_over(*batches))
+    for key, layer in {"w": 0, "v": 1}.items():
+        outs[f"d{key} of u g"] = Out(name, partial(of_products, layer=layer), linear_in(*held))
+        outs[f"d{key}"] = Out(name, partial(gradient, layer=layer), mean_over(*batches))
+    given = on(oracle, inputs)
+    inputs |= {key: u_of(oracle, given, k) for k, key in enumerate(held)}
     return Example(inputs, outs, (f"penalty.{name}.mlp",))
 
 
