@@ -220,7 +220,7 @@ def interpolate(
 @app.command()
 def inpaint(
     run: RunPath,
-    mask: Annotated[str, typer.Option(help="What is missing: centre, half, or random:SHARE of the pixels.")] = "centre",
+    mask: Annotated[str, typer.Option(help="What is missing: random:SHARE, centre, or half.")] = "random:0.5",
     data: PictureData = "",
     n: Pictures = 16,
     seed: Seed = 0,
@@ -230,10 +230,13 @@ def inpaint(
 ) -> None:
     """Fill in missing pixels: search the run's generator for the picture that fits the known ones."""
     from minigan.evaluate import restore
+    from minigan.progress import counting
+    from minigan.tasks.search import moves
 
     settings = restore.changed(restore.SETTINGS, steps, restarts)
     opened = restore.open_run(run, out)
-    made = restore.inpaint_data(opened, data, mask, n, settings, seed)
+    with counting(out_console, "moves of z", moves(settings, n)) as advance:
+        made = restore.inpaint_data(opened, data, mask, n, settings, seed, advance)
     restore.draw(opened, made, out)
     _say(f"{out}: {n} pictures; the missing pixels' mean squared error {made.error:.4f}, mean image {made.before:.4f}")
 
@@ -251,10 +254,13 @@ def denoise(
 ) -> None:
     """Take noise out of pictures: search the run's generator for the nearest picture that it can make."""
     from minigan.evaluate import restore
+    from minigan.progress import counting
+    from minigan.tasks.search import moves
 
     settings = restore.changed(restore.SETTINGS, steps, restarts)
     opened = restore.open_run(run, out)
-    made = restore.denoise_data(opened, data, noise, n, settings, seed)
+    with counting(out_console, "moves of z", moves(settings, n)) as advance:
+        made = restore.denoise_data(opened, data, noise, n, settings, seed, advance)
     restore.draw(opened, made, out)
     _say(f"{out}: {n} pictures; mean squared error {made.error:.4f}, of the noisy ones {made.before:.4f}")
 

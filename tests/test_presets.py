@@ -80,6 +80,20 @@ def test_a_preset_without_data_says_so() -> None:
         prepare(config.load("dcgan-cifar"))
 
 
+@pytest.mark.parametrize(
+    ("preset", "advice"),
+    [
+        ("mlp-mnist", "add --set model.output=none"),
+        ("classifier-mnist", "add --set data.range=raw"),
+        ("vae-mnist", "give pictures"),
+        ("srgan-mnist", "give pictures"),
+    ],
+)
+def test_points_are_refused_with_advice_that_helps(preset: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=f"ring8 holds vectors, .* want values in a range; {advice}$"):
+        prepare(config.load(preset, ["data.name=ring8"]))
+
+
 def test_each_says_how_long_it_takes_and_so_does_its_page() -> None:
     page = (Path(__file__).resolve().parents[1] / "docs" / "presets.md").read_text("utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]

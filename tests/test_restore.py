@@ -15,7 +15,7 @@ from minigan.backends import load
 from minigan.errors import ConfigError, ShapeError
 from minigan.evaluate import masks, restore
 from minigan.tasks.gan import GAN
-from minigan.tasks.search import LIMITS, Search, Settings
+from minigan.tasks.search import LIMITS, Search, Settings, moves
 
 ops = load("numpy")
 MLP = ("model.family=mlp", "model.z=4", "model.widths_g=[16]", "model.widths_d=[8]", "model.init=he", "train.ema=0.0")
@@ -54,7 +54,9 @@ def test_images_that_are_too_many_take_turns(monkeypatch: pytest.MonkeyPatch) ->
     search = Search(task, "g", Settings(steps=5, restarts=2))
     whole = search.run(x, w)[0]
     monkeypatch.setattr("minigan.tasks.search.AT_ONCE", 4)
-    np.testing.assert_allclose(search.run(x, w)[0], whole, rtol=0, atol=1e-5)
+    moved: list[int] = []
+    np.testing.assert_allclose(search.run(x, w, advance=lambda: moved.append(1))[0], whole, rtol=0, atol=1e-5)
+    assert len(moved) == moves(search.settings, 5) == 15  # what a progress bar counts: three turns of two images
 
 
 def test_the_best_of_the_restarts_is_kept() -> None:
@@ -179,6 +181,7 @@ def test_the_commands_write_pictures_and_say_the_errors(
         (("inpaint", "--mask", "middle"), "--mask 'middle' is unknown"),
         (("inpaint", "--out", "x.gif"), "give a .png"),
         (("denoise", "--noise", "0"), "--noise 0 must lie above 0"),
+        (("denoise", "--noise", "100"), "and below 100"),
         (("denoise", "--data", "ring8"), "holds items of (2,), the run makes (8, 8, 1)"),
     ],
 )

@@ -17,7 +17,7 @@ from minigan.backends import load
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import Config
 from minigan.data.heldout import split
-from minigan.errors import ConfigError, ShapeError
+from minigan.errors import ConfigError, DataError, ShapeError
 from minigan.evaluate import upscale
 from minigan.models.classifiers import make_classifier, stages
 from minigan.models.net import Net
@@ -234,6 +234,10 @@ def test_auto_is_the_classifier_of_the_data(monkeypatch: pytest.MonkeyPatch, cla
     assert upscale.with_features(auto).task.features == str(classifier)
     assert asked == [(auto.data, "numpy", None)]
     assert upscale.with_features(named) == named and upscale.with_features(gan) == gan and len(asked) == 1
+    for mistake, words in (("data.size=9", "factor 2 takes pictures whose sides"), ("data.name=x.npy", "no path that")):
+        with pytest.raises((ShapeError, DataError), match=words):
+            upscale.with_features(small(mistake))
+    assert len(asked) == 1, "nothing is trained for a run that cannot be"
 
 
 def test_the_baseline_is_bicubic_and_the_judge_sees_a_better_picture() -> None:

@@ -82,7 +82,7 @@ def test_mistakes_are_refused_and_nothing_is_written(trained: Path, tmp_path: Pa
     with pytest.raises(CheckpointError, match="full exists and is not an empty folder"):
         translations(run, "a-b", "", 5, tmp_path / "full")
     gan = minigan.load(gan_run(tmp_path / "gan", "train.steps=1"))
-    with pytest.raises(ConfigError, match="a run of task gan translates no pictures"):
+    with pytest.raises(ConfigError, match="a run of task gan translates no pictures; give one of cyclegan"):
         translations(gan, "a-b", "", 5, out)
     assert not out.exists()
 
