@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.syntax import Syntax
 from rich.table import Column, Table
+from rich.text import Text
 
 SIDE_BY_SIDE = 180  # columns of a terminal in which two listings of 88 stand beside each other
 
@@ -63,7 +64,7 @@ def _say(console: Any, text: str) -> None:
 
 
 def _title(console: Any, text: str) -> None:
-    console.print(f"\n[bold]{text}[/bold]", highlight=False)
+    console.print(Text(f"\n{text}", style="bold"), soft_wrap=True)
 
 
 def _sources(console: Any, said: Any, backend: str) -> None:
