@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from minigan.commands.evaluate import evaluate
+from minigan.commands.explain import explain
+from minigan.commands.inspect import inspect
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -100,9 +102,11 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, help="Print the version.")] = False,
 ) -> None:
     """Train small GANs without a deep-learning framework."""
+    ctx.obj = out_console
 
 
 @app.command()
@@ -439,5 +443,7 @@ def doctor() -> None:
 
 
 app.command()(evaluate)
+app.command()(inspect)
+app.command()(explain)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

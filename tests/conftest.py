@@ -1,10 +1,12 @@
 """Fixtures and settings that all tests share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import command_line
 import cuda_simulated
 import pytest
 from crash_server import Server, serving
@@ -40,3 +42,14 @@ def server() -> Iterator[Server]:
 def simulated() -> ModuleType:
     """The CUDA backend as the simulator runs it."""
     return cuda_simulated.load()
+
+
+@pytest.fixture
+def minigan(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., command_line.Result]:
+    """Runs one command line in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINIGAN_DATA", raising=False)
+    return partial(command_line.call, capsys, monkeypatch)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Result
 from PIL import Image
 from processes import PYTHON, environment
 from runs import SMALL, run
 
-from minigan import __version__, cli
+from minigan import __version__
 from minigan.backends import oracle
 from minigan.errors import BackendError
 from minigan.training import checkpoint, parts
@@ -27,34 +28,6 @@ from minigan.training import checkpoint, parts
 VERIFIED = "verified on the oracle"
 TINY = [part for text in SMALL for part in ("--set", text)]
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-
-
-class Result:
-    """What one command did."""
-
-    def __init__(self, status: int, out: str, err: str):
-        self.status, self.out, self.err = status, out, err
-
-
-@pytest.fixture
-def minigan(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Result]:
-    """Runs one command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("MINIGAN_DATA", raising=False)
-
-    def call(*words: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["minigan", *words])
-        monkeypatch.setattr(cli, "out_console", cli.Console(soft_wrap=True))
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        code = end.value.code
-        return Result(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "study": f"{_TRAINING} study",
     "api": f"{_TRAINING} evaluate study",
     "progress": "",
-    "commands": f"{_TRAINING} evaluate study progress commands cli",
+    "commands": f"{_TRAINING} evaluate study progress",
     "cli": f"{_TRAINING} evaluate study progress commands",
     "__main__": "cli",
     "": "api config losses models.layers",

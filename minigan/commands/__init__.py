@@ -1,1 +1,1 @@
-"""Commands that have a file of their own; cli.py registers them, and has the others."""
+"""Commands of the command line, a file each, which cli.py registers. A command finds the console in its context."""

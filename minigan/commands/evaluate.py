@@ -12,6 +12,7 @@ DRAWN = "samples by class, real beside generated, nearest training rows, feature
 
 
 def evaluate(
+    ctx: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
     metrics: Annotated[str, typer.Option(metavar="NAME,NAME", help="These alone, as fid,kid; all by default.")] = "",
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="What to hold samples against; the run's own.")] = "",
@@ -27,7 +28,6 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help=f"Write pictures: {DRAWN}.")] = None,
 ) -> None:
     """Judge a run's samples: how near the data, how varied, copied or not; beside what real data itself gets."""
-    from minigan import cli
     from minigan.evaluate.asked import extra
 
     with extra():
@@ -37,7 +37,7 @@ def evaluate(
     from minigan.training.atomic import atomic_text
     from minigan.training.export import check_folder
 
-    console = cli.out_console
+    console = ctx.obj
     if out:
         check_folder(out)
     names = [name.strip() for name in metrics.split(",") if name.strip()]

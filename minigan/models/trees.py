@@ -241,6 +241,16 @@ def leaves(root: Any) -> Iterator[Layer]:
     return (node for node in nodes(root) if isinstance(node, Layer))
 
 
+def contexts(root: Any, ctx: Any) -> Iterator[tuple[Layer, Any]]:
+    """The layers of a tree with what each saved in the forward pass that left `ctx`."""
+    if isinstance(root, Layer):
+        yield root, ctx
+        return
+    children = root.nodes if isinstance(root, Chain) else [getattr(root, key) for key in _CHILDREN[type(root)]]
+    for child, saved in zip(children, ctx, strict=True):
+        yield from contexts(child, saved)
+
+
 def mapped(node: Any, change: Callable[[Layer], Layer]) -> Any:
     """The tree, not attached yet, with change(layer) in place of every layer."""
     if isinstance(node, Layer):

@@ -92,6 +92,14 @@ def digest(path: Path) -> str:
         return texts["blake2b"]
 
 
+def read_header(path: Path) -> tuple[int, dict[str, Any], dict[str, tuple[str, tuple[int, ...]]]]:
+    """step, meta, and of every tensor its dtype as safetensors writes it and its shape, from the header alone."""
+    with opened(path) as (file, texts):
+        _check_format(path, texts)
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+        return *_envelope(texts["minigan"]), {k: (s.get_dtype(), tuple(s.get_shape())) for k, s in slices.items()}
+
+
 def newest(folder: Path) -> Path | None:
     """The checkpoint of the highest step, None when there is none.
 

@@ -5,11 +5,10 @@ import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from minigan.config import Config
+from minigan.models.shapes import Shape
 from minigan.tasks import Task
-from minigan.training import transfer
+from minigan.training import transfer, walk
 from minigan.training.convolutions import ROLES, recorded
 from minigan.training.parts import prepare
 
@@ -46,23 +45,20 @@ def preview(config: Config, resume: bool = False) -> Preview:
     step_s = (time.perf_counter() - began) / count
     served = _served(task, *given)
     rows = []
-    nets = {name: net for name, net in task.nets.items() if name != "ema"}
-    for name, net in nets.items():
-        n = c.train.batch_size // (c.model.packing if name == "d" else 1)
-        rows.append((net.name, "input", _shape(n, net.in_shape), "", ""))
-        for layer in net.layers:
-            size = sum(int(np.prod(p.shape)) for p in layer.params.values())
-            shape = _shape(n, layer.out_shape)
-            words = served.get(layer.name, "")
-            kind = f"{type(layer).__name__}{', frozen' if layer.frozen else ''}"
-            rows.append((layer.name, kind, shape, f"{size:,}" if size else "", words))
+    nets = walk.nets(task)
+    for net, n in nets.values():
+        rows.append((net.name, "input", shape_words((n, *net.in_shape)), "", ""))
+        for place in walk.places(net, n):
+            name, size = place.layer.name, place.parameters
+            row = (name, place.kind, shape_words(place.shape), f"{size:,}" if size else "", served.get(name, ""))
+            rows.append(row)
     total = parts.total_steps
     epochs = total * task.batches_per_step / parts.batches.per_epoch
     return Preview(
         f"preset {c.preset}, data {c.data.name} ({len(parts.dataset):,} x {_plain(parts.dataset.shape)})",
         rows,
         [
-            ", ".join(f"{name.upper()} {net.parameters:,} parameters" for name, net in nets.items()),
+            ", ".join(f"{name.upper()} {net.parameters:,} parameters" for name, (net, _) in nets.items()),
             f"{parts.backend_note}",
             *(begun.notes() if begun else ()),
             f"memory: {weights / _MIB:.1f} MiB of weights and optimizer state in a checkpoint, "
@@ -86,8 +82,9 @@ def _served(task: Task, batches: list[Any], labels: list[Any]) -> dict[str, str]
     return {layer: ", ".join(roles.get(role, "-") for role in ROLES) for layer, roles in found.items()}
 
 
-def _shape(n: int, shape: tuple[int, ...]) -> str:
-    return f"({', '.join(map(str, (n, *shape)))})"
+def shape_words(shape: Shape) -> str:
+    """(64, 28, 28, 1)"""
+    return f"({', '.join(map(str, shape))})"
 
 
 def _plain(shape: tuple[int, ...]) -> str:
