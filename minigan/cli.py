@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from minigan.commands.profile import profile
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -99,9 +100,11 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, help="Print the version.")] = False,
 ) -> None:
     """Train small GANs without a deep-learning framework."""
+    ctx.obj = out_console
 
 
 @app.command()
@@ -419,5 +422,7 @@ def doctor() -> None:
     for key, value in checks.report():
         _say(f"{key:<10} {value}")
 
+
+app.command()(profile)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

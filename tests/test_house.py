@@ -57,9 +57,11 @@ MAY_IMPORT = {
     "training": _TRAINING,
     "evaluate": f"{_TRAINING} evaluate",
     "study": f"{_TRAINING} study",
+    "study.roofs": f"{_TRAINING} study _cpp",
     "api": f"{_TRAINING} evaluate study",
     "progress": "",
-    "cli": f"{_TRAINING} evaluate study progress",
+    "commands": f"{_TRAINING} evaluate study progress",
+    "cli": f"{_TRAINING} evaluate study progress commands",
     "__main__": "cli",
     "": "api config losses models.layers",
 }

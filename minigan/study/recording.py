@@ -1,0 +1,223 @@
+"""Steps of a run, whole and taken apart: the very step that trains, on the very data, with every op's time noted.
+
+Blocks of whole steps and of steps taken apart take turns (measure.py), so a clock that drifts or a neighbour who wakes
+up meets both alike. Weights move as in training; nothing is written. The batch is read within the step, where training
+reads it ahead in a thread, so that its whole cost is seen. What a step taken apart consists of:
+
+    start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigan import config as configs
+from minigan.backends.proxies import PAUSE, Event, Timed
+from minigan.config import Config
+from minigan.errors import ConfigError
+from minigan.models.net import Net
+from minigan.study import measure
+from minigan.study.work import MOVES
+from minigan.training import checkpoint, trainer
+from minigan.training.parts import Parts, prepare
+
+FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
+WARM = 3
+_FLUSH_BYTES = 64 << 20
+
+
+class Step(NamedTuple):
+    """One step taken apart, in seconds of one clock: `parts` are the sub-steps, each from when to when."""
+
+    start_s: float
+    fetched_s: float
+    end_s: float
+    parts: tuple[tuple[float, float], ...]
+    events: tuple[Event, ...]
+
+
+class _Runner:
+    """A task's `run`, which notes from when to when each part runs."""
+
+    def __init__(self, run: Callable[..., Any], parts: list[tuple[float, float]]):
+        self._run, self._parts = run, parts
+
+    def __call__(self, *args: Any) -> Any:
+        start = time.perf_counter()
+        out = self._run(*args)
+        self._parts.append((start, time.perf_counter()))
+        return out
+
+
+class Recording:
+    """A run opened to be taken apart: `whole(n)` and `apart(n)` make n steps each and give their seconds."""
+
+    def __init__(self, parts: Parts, cold: bool = False):
+        self.parts, self.task, self.cold = parts, parts.task, cold
+        if self.task.lacks:
+            raise ConfigError(self.task.lacks)
+        self.timed = Timed(parts.ops, MOVES, flusher() if cold else None)
+        self.steps: list[Step] = []
+        self.number = 0
+
+    def whole(self, n: int) -> list[float]:
+        """n steps as they are."""
+        out = []
+        for _ in range(n):
+            start, _, end = self._step()
+            out.append(end - start)
+        return out
+
+    def apart(self, n: int) -> list[float]:
+        """n steps, taken apart into `steps`; their seconds, without those spent on flushing caches."""
+        spans: list[tuple[float, float]] = []
+        kept = self.task.run
+        self.task.use(self.timed)
+        self.task.run = _Runner(self.task.run, spans)
+        out = []
+        try:
+            for _ in range(n):
+                spans.clear()
+                self.timed.events.clear()
+                start, fetched, end = self._step()
+                step = Step(start, fetched, end, tuple(spans), tuple(map(Event._make, self.timed.events)))
+                self.steps.append(step)
+                out.append(end - start - paused_s(step))
+        finally:
+            self.task.use(self.parts.ops)
+            self.task.run = kept
+        return out
+
+    def _step(self) -> tuple[float, float, float]:
+        """Start, when the batch had come, and end. Raises ConfigError on a number that is not finite."""
+        start = time.perf_counter()
+        n = self.task.batches_per_step
+        batches, labels = self.parts.given([self.parts.batches.at(self.number * n + k) for k in range(n)])
+        fetched = time.perf_counter()
+        self.task.step(batches, self.number, labels)
+        bad = not self.task.late and self.task.bad()
+        self.parts.ops.synchronize()
+        end = time.perf_counter()
+        self.number += 1
+        if bad:
+            raise ConfigError(f"step {self.number} was not finite, so it is no training step; minigan train says where")
+        return start, fetched, end
+
+    def saved_bytes(self) -> dict[str, int]:
+        """Layer -> bytes that its forward pass keeps for its backward pass: in one step, the pass that keeps most.
+
+        Counts once what two layers share: the output of one that is the input of the next is the first one's.
+        """
+        return saved_bytes(list(self.task.nets.values()), lambda: self.whole(1))
+
+
+def paused_s(step: Step) -> float:
+    """The seconds of a step that went into flushing caches."""
+    return sum(e.end_s - e.start_s for e in step.events if e.op == PAUSE)
+
+
+def flusher() -> Callable[[], None]:
+    """What drives everything else out of the caches: a walk through more bytes than they hold."""
+    large = np.zeros(_FLUSH_BYTES // 4, np.float32)
+
+    def flush() -> None:
+        np.add(large, 1, out=large)
+
+    return flush
+
+
+def prepared(name: str, overrides: list[configs.Override], complete: Callable[[Config], Config] | None = None) -> Parts:
+    """A preset, a TOML file or a run folder, with its newest checkpoint's weights, as it trains.
+
+    `complete` may fill in what a configuration leaves to be found.
+    """
+    path = Path(name)
+    if not (path / trainer.CONFIG).is_file():
+        config = configs.load(name, overrides)
+        return prepare(complete(config) if complete else config)
+    config = configs.from_dict(trainer.recorded(path).to_dict(), str(path), overrides)
+    parts = prepare(complete(config) if complete else config, resume=True)
+    saved = checkpoint.newest(path / checkpoint.FOLDER)
+    if saved:
+        trainer.restore(parts.task, checkpoint.load(saved))
+    return parts
+
+
+def warmed(recording: Recording) -> float:
+    """Runs the first steps, which count for nothing; the seconds of a warm one."""
+    seconds = min(recording.whole(WARM))
+    recording.apart(1)
+    recording.steps.clear()
+    return seconds
+
+
+def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> list[float]:
+    """The seconds of `steps` whole steps; as many were taken apart, in turns. `tick(share)` says how much is done.
+
+    `steps` 0: as many as take about ABOUT_S seconds of each kind.
+    """
+    seconds = warmed(recording)
+    steps = steps or min(MOST, max(FEWEST, round(ABOUT_S / seconds)))
+    block = min(measure.calls_per_block(seconds), -(-steps // 5))
+    whole: list[float] = []
+    while len(whole) < steps:
+        n = min(block, steps - len(whole))
+        if backwards := len(recording.steps) // block % 2 == 1:
+            recording.apart(n)
+        whole += recording.whole(n)
+        if not backwards:
+            recording.apart(n)
+        tick(len(whole) / steps)
+    return whole
+
+
+def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
+    """As Recording.saved_bytes, of the layers of `nets` during `step()`."""
+    seen: set[int] = set()
+    kept: list[Any] = []  # nothing is freed meanwhile, so no address comes twice
+    found: dict[str, int] = {}
+    layers: list[Any] = [layer for net in nets for layer in net.layers]
+
+    def watched(layer: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **more: Any) -> Any:
+            y, ctx = forward(*args, **more)
+            kept.append(ctx)
+            size = 0
+            for a in _arrays(ctx):
+                if (at := _address(a)) not in seen:
+                    seen.add(at)
+                    size += int(a.nbytes)
+            found[layer.name] = max(found.get(layer.name, 0), size)
+            return y, ctx
+
+        return run
+
+    for layer in layers:
+        layer.forward = watched(layer, layer.forward)
+    try:
+        step()
+    finally:
+        for layer in layers:
+            del layer.forward
+    return found
+
+
+def _arrays(ctx: Any) -> Iterator[Any]:
+    if isinstance(ctx, dict | list | tuple):
+        for part in ctx.values() if isinstance(ctx, dict) else ctx:
+            yield from _arrays(part)
+    elif hasattr(ctx, "shape"):
+        if hasattr(ctx, "x"):  # an image made ready: the array, and what was made of it
+            yield ctx.x
+        yield ctx
+
+
+def _address(a: Any) -> int:
+    """Where its numbers lie: the same for an array and for its reshaped view."""
+    for key in ("__array_interface__", "__cuda_array_interface__"):
+        if hasattr(a, key):
+            return int(getattr(a, key)["data"][0])
+    return id(a)
