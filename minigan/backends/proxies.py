@@ -127,8 +127,9 @@ class Timed(Proxy):
         if key not in self._noted:
             return op
         where, place, before = self._where, self._place, self._before
-        known, note, synchronize = self.args.setdefault((where, key), {}), self.events.append, self._ops.synchronize
-        span = getattr(self._ops, "span", None)
+        known, note, span = self.args.setdefault((where, key), {}), self.events.append, getattr(self._ops, "span", None)
+        synchronize = self._ops.synchronize if getattr(self._ops, "LATE", False) else None
+        alike: dict[Shape | None, tuple[Shape | None, ...]] = {}  # a layer's first array says what the others are
 
         def timed(*args: Any) -> Any:
             if before:
@@ -141,11 +142,17 @@ class Timed(Proxy):
                     out = op(*args)
             else:
                 out = op(*args)
-            synchronize()
+            if synchronize:
+                synchronize()
             end = perf_counter()
-            shapes = tuple([getattr(a, "shape", None) for a in args])
-            if shapes not in known:
-                known[shapes] = costs.shapes(args)
+            first = getattr(args[0], "shape", None)
+            shapes = alike.get(first)
+            if shapes is None:
+                shapes = tuple([getattr(a, "shape", None) for a in args])
+                if shapes not in known:
+                    known[shapes] = costs.shapes(args)
+                if first is not None and "." in where:
+                    alike[first] = shapes
             note((where, place["pass"], key, shapes, start, end))
             return out
 

@@ -105,6 +105,8 @@ def _step(
         check_writable(given)
     parts = recording.prepared(name, overrides, lambda config: with_features(config, reporter(console)))
     opened = recording.Recording(parts, cold)
+    if base:
+        comparing.check(base["facts"], profiles.facts(opened))
     with counting(console, "percent of the steps", 100) as advance:
         found = profiles.profile(opened, steps, _Percent(advance))
     changes = comparing.changes(base, profiles.to_dict(found)) if base else []

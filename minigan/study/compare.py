@@ -49,17 +49,22 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
+def check(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises ConfigError unless both facts are of the same step."""
+    for key in SAME_STEP:
+        if then[key] != now[key]:
+            raise ConfigError(
+                f"the two profiles are not of the same step: {key} is {then[key]!r} in the earlier one and "
+                f"{now[key]!r} now"
+            )
+
+
 def changes(then: dict[str, Any], now: dict[str, Any], scaled: bool = True) -> list[Change]:
     """Of two profiles as JSON: the step, then each row of both that takes its share.
 
     Without `scaled` times are held against each other as they are. Raises ConfigError on profiles of different steps.
     """
-    for key in SAME_STEP:
-        if then["facts"][key] != now["facts"][key]:
-            raise ConfigError(
-                f"the two profiles are not of the same step: {key} is {then['facts'][key]!r} in the earlier one and "
-                f"{now['facts'][key]!r} now"
-            )
+    check(then["facts"], now["facts"])
     factors = _factors(then, now) if scaled else dict.fromkeys(("compute", "memory", ""), 1.0)
     out = [_change("step", then["step"], now["step"], factors["compute"])]
     earlier = {_key(row): row for row in then["rows"]}

@@ -4,7 +4,7 @@
 
 A row's time is the median over steps of what its calls took together. "python" is the time between the ops of a
 sub-step; "host" what the step does outside of them (draws of z, the clock's words, looking at the finite flag); and
-"unaccounted" what the sum lacks: the clock's own cost, and that medians do not add.
+"unaccounted" what the sum lacks, since medians do not add. What it takes to note the times is in none of these.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from minigan import __version__
-from minigan.backends.proxies import PAUSE, Event
+from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.study import measure
-from minigan.study.recording import Recording, Step, paused_s, record
+from minigan.study.recording import Recording, Step, quiet, record
 from minigan.study.roofs import Roofs, roofs
 from minigan.study.work import MOVES, cost
 
@@ -120,25 +120,29 @@ class Profile:
 
 def profile(recording: Recording, steps: int, tick: Callable[[float], None]) -> Profile:
     """Measures `steps` steps whole and as many taken apart; 0: as many as fit into some seconds."""
-    return made(recording, record(recording, steps, tick))
+    record(recording, steps, tick)
+    return made(recording)
 
 
-def made(recording: Recording, whole_s: list[float]) -> Profile:
-    """The profile of what was recorded, and of the seconds of as many whole steps."""
+def made(recording: Recording) -> Profile:
+    """The profile of what was recorded."""
     ops = recording.parts.ops
     timed = measurable(ops)
     found = roofs(ops) if timed else None
-    taken, rest = common(recording.steps)
-    facts = _facts(recording, found, len(recording.steps), rest)
+    whole = quiet(recording.whole_steps)
+    taken, rest = common(quiet(recording.steps))
+    said = facts(recording) | {"steps": len(recording.steps), "other_steps": rest}
+    said |= {"used_whole": len(whole), "used_apart": len(taken)}
+    said |= {"device": found.device, "threads": found.threads} if found else {"device": "simulator", "threads": 1}
     rows = rows_of(recording, taken, found, recording.saved_bytes())
     if not timed:
         bare: dict[str, Any] = {"median_s": None, "p20_s": None, "p80_s": None}
-        return Profile(facts, tuple(dataclasses.replace(row, **bare) for row in rows), None, None, None)
-    apart = measure.spread([s.end_s - s.start_s - paused_s(s) for s in taken])
-    step = apart if recording.cold else measure.spread(whole_s)
+        return Profile(said, tuple(dataclasses.replace(row, **bare) for row in rows), None, None, None)
+    apart, step = (measure.spread([s.elapsed_s for s in steps]) for steps in (taken, whole))
+    step = apart if recording.cold else step
     left = step.median_s - sum(row.median_s or 0.0 for row in rows)
     rows.append(Row(UNACCOUNTED, "", "", median_s=left, p20_s=left, p80_s=left))
-    return Profile(facts, tuple(rows), step, apart, found)
+    return Profile(said, tuple(rows), step, apart, found)
 
 
 def measurable(ops: Any) -> bool:
@@ -192,7 +196,7 @@ def rows_of(recording: Recording, steps: list[Step], found: Roofs | None, saved:
         by = served(recording.parts.ops, counted["implementation"])
         row = Row(where or "step", which, op, given, by, times, saved_bytes=kept, **measure.spread(spent)._asdict())
         out.append(_counted(row, counted, times, found, by, recording.cold))
-    return [*out, *(_plain(name, spent) for name, spent in between(steps).items())]
+    return [*out, *(_plain(name, spent) for name, spent in between(steps, timer_cost_s()).items())]
 
 
 def _counted(row: Row, counted: dict[str, Any], calls: int, found: Roofs | None, by: str, cold: bool) -> Row:
@@ -210,29 +214,52 @@ def served(ops: Any, implementation: str) -> str:
     return " ".join(filter(None, [implementation, getattr(ops, "ISA", "numpy")]))
 
 
-def between(steps: Iterable[Step]) -> dict[str, list[float]]:
-    """Per step: seconds of reading data, of Python between the ops of its parts, and of the host outside parts."""
+def between(steps: Iterable[Step], timer_s: float = 0.0) -> dict[str, list[float]]:
+    """Per step: seconds of reading data, of Python between the ops of its parts, and of the host outside parts.
+
+    `timer_s`, what noting an op's time takes, comes off: a step that is not taken apart has none of it.
+    """
     out: dict[str, list[float]] = {DATA: [], HOST: [], PYTHON: []}
     for step in steps:
-        first = min((start for start, _ in step.parts), default=step.end_s)
-        inside = sum(end - start for start, end in step.parts)
-        ops_in = ops_out = 0.0
+        inside, spent, noted = 0.0, {True: 0.0, False: 0.0}, {True: 0, False: 0}
+        for start, end in step.parts:
+            inside += end - start
         for e in step.events:
-            within = e.start_s >= first and any(start <= e.start_s < end for start, end in step.parts)
-            ops_in, ops_out = (
-                (ops_in + e.end_s - e.start_s, ops_out) if within else (ops_in, ops_out + e.end_s - e.start_s)
-            )
+            within = any(start <= e.start_s < end for start, end in step.parts)
+            spent[within] += e.end_s - e.start_s
+            noted[within] += 1
         out[DATA].append(step.fetched_s - step.start_s)
-        out[PYTHON].append(inside - ops_in)
-        out[HOST].append(step.end_s - step.fetched_s - inside - ops_out)
+        out[PYTHON].append(inside - spent[True] - timer_s * noted[True])
+        out[HOST].append(step.end_s - step.fetched_s - inside - spent[False] - timer_s * noted[False])
     return out
+
+
+def timer_cost_s() -> float:
+    """The seconds that noting one op's time adds to a step, outside of the op's own time."""
+
+    class Nothing:
+        def mul(self, x: Any, y: Any) -> None: ...
+
+    bare, x = Nothing(), np.zeros((2, 3), np.float32)
+    timed = Timed(bare).named("a.0")
+    noted, plain = ([_of_100(call, x) for _ in range(30)] for call in (timed.mul, bare.mul))
+    inside = float(np.median([e[-1] - e[-2] for e in timed.events]))
+    return max(0.0, float(np.median(noted)) - float(np.median(plain)) - inside)
+
+
+def _of_100(call: Callable[..., object], x: Any) -> float:
+    start = time.perf_counter()
+    for _ in range(100):
+        call(x, x)
+    return (time.perf_counter() - start) / 100
 
 
 def _plain(name: str, seconds: list[float]) -> Row:
     return Row(name, "", "", **measure.spread(seconds)._asdict())
 
 
-def _facts(recording: Recording, found: Roofs | None, steps: int, rest: int) -> dict[str, Any]:
+def facts(recording: Recording) -> dict[str, Any]:
+    """What is measured, by what, with which settings."""
     parts, clock = recording.parts, time.get_clock_info("perf_counter")
     ops, config = parts.ops, parts.config
     return {
@@ -243,16 +270,12 @@ def _facts(recording: Recording, found: Roofs | None, steps: int, rest: int) -> 
         "backend": ops.NAME,
         "isa": getattr(ops, "ISA", ""),
         "note": parts.backend_note,
-        "device": found.device if found else getattr(ops, "ISA", ops.NAME),
-        "threads": found.threads if found else 1,
         "minigan": __version__,
         "build": getattr(ops, "BUILD", ""),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "timer": f"{clock.implementation}, {clock.resolution * 1e9:.0f} ns",
         "cold": recording.cold,
-        "steps": steps,
-        "other_steps": rest,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

@@ -10,7 +10,9 @@ COLUMNS = (
     "FLOP/B", "roof", "bound", "kept KiB",
 )  # fmt: skip
 _LEFT = 5  # so many columns of words
-_MOST_UNACCOUNTED, _MOST_OVERHEAD = 0.03, 0.03
+_MOST_UNACCOUNTED = 0.03
+_LOUD = ", more than 3 %: the machine was not quiet; measure again, or more --steps"
+_QUEUED = ": taken apart, every op is launched and waited for by itself; whole, it is queued or a graph"
 PLACES = 3
 
 
@@ -35,6 +37,8 @@ def header(given: Profile) -> Iterator[str]:
         return
     caches = "cold: flushed before every op" if f["cold"] else "as the step leaves them"
     yield f"timer {f['timer']}; caches {caches}; {f['steps']} steps whole and as many taken apart, in turns"
+    if min(f["used_whole"], f["used_apart"]) < f["steps"]:
+        yield f"of these {f['used_whole']} and {f['used_apart']} count: in the others another process took the core"
     if f["other_steps"]:
         yield f"left out: {f['other_steps']} steps of another kind than most (a lazy penalty's, for one)"
     if given.roofs:
@@ -112,10 +116,8 @@ def closing(given: Profile) -> Iterator[str]:
         )
     left = next(row for row in given.rows if row.layer == UNACCOUNTED)
     share = given.share(left)
-    yield (
-        f"unaccounted: {100 * share:.1f} % of the step{'' if abs(share) < _MOST_UNACCOUNTED else ', more than 3 %: '}"
-        f"{'' if abs(share) < _MOST_UNACCOUNTED else 'the machine was not quiet; measure again, or more --steps'}"
-    )
+    why = _QUEUED if given.facts["backend"] == "cuda" else "" if abs(share) < _MOST_UNACCOUNTED else _LOUD
+    yield f"unaccounted: {100 * share:.1f} % of the step{why}"
     if not given.facts["cold"]:
         yield f"timing every op made the step {100 * given.overhead:+.1f} % longer"
     for number, text in enumerate(worth_work(given), 1):

@@ -7,12 +7,11 @@ reads it ahead in a thread, so that its whole cost is seen. What a step taken ap
     start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from minigan import config as configs
 from minigan.backends.proxies import PAUSE, Event, Timed
@@ -20,23 +19,34 @@ from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
+from minigan.study.roofs import caches
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
 
+ENOUGH_QUIET = 8
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
 WARM = 3
 _FLUSH_BYTES = 64 << 20
 
 
 class Step(NamedTuple):
-    """One step taken apart, in seconds of one clock: `parts` are the sub-steps, each from when to when."""
+    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops.
+
+    `quiet`: all the while the system left us the cores (no involuntary switch to another process).
+    """
 
     start_s: float
     fetched_s: float
     end_s: float
-    parts: tuple[tuple[float, float], ...]
-    events: tuple[Event, ...]
+    quiet: bool
+    parts: tuple[tuple[float, float], ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Without what went into flushing caches."""
+        return self.end_s - self.start_s - sum(e.end_s - e.start_s for e in self.events if e.op == PAUSE)
 
 
 class _Runner:
@@ -53,46 +63,44 @@ class _Runner:
 
 
 class Recording:
-    """A run opened to be taken apart: `whole(n)` and `apart(n)` make n steps each and give their seconds."""
+    """A run opened to be taken apart: `whole(n)` and `apart(n)` make n steps, kept in `whole_steps` and `steps`."""
 
     def __init__(self, parts: Parts, cold: bool = False):
         self.parts, self.task, self.cold = parts, parts.task, cold
         if self.task.lacks:
             raise ConfigError(self.task.lacks)
-        self.timed = Timed(parts.ops, MOVES, flusher() if cold else None)
+        self.timed = Timed(parts.ops, MOVES, flusher(parts.ops) if cold else None)
+        self.whole_steps: list[Step] = []
         self.steps: list[Step] = []
         self.number = 0
 
-    def whole(self, n: int) -> list[float]:
+    def whole(self, n: int) -> None:
         """n steps as they are."""
-        out = []
-        for _ in range(n):
-            start, _, end = self._step()
-            out.append(end - start)
-        return out
+        self.whole_steps += [self._step() for _ in range(n)]
 
-    def apart(self, n: int) -> list[float]:
-        """n steps, taken apart into `steps`; their seconds, without those spent on flushing caches."""
+    def apart(self, n: int) -> None:
+        """n steps, every op of them noted."""
         spans: list[tuple[float, float]] = []
         kept = self.task.run
         self.task.use(self.timed)
         self.task.run = _Runner(self.task.run, spans)
-        out = []
+        events, made = self.timed.events, []
+        events.clear()
         try:
-            for _ in range(n):
-                spans.clear()
-                self.timed.events.clear()
-                start, fetched, end = self._step()
-                step = Step(start, fetched, end, tuple(spans), tuple(map(Event._make, self.timed.events)))
-                self.steps.append(step)
-                out.append(end - start - paused_s(step))
+            for _ in range(n):  # as little as possible is done between steps, where it would cool the caches
+                made.append((self._step(), len(events), len(spans)))
         finally:
             self.task.use(self.parts.ops)
             self.task.run = kept
-        return out
+        first, part = 0, 0
+        for step, last, parts in made:
+            noted = tuple(map(Event._make, events[first:last]))
+            self.steps.append(step._replace(parts=tuple(spans[part:parts]), events=noted))
+            first, part = last, parts
 
-    def _step(self) -> tuple[float, float, float]:
-        """Start, when the batch had come, and end. Raises ConfigError on a number that is not finite."""
+    def _step(self) -> Step:
+        """One step. Raises ConfigError on a number that is not finite."""
+        before = _switches()
         start = time.perf_counter()
         n = self.task.batches_per_step
         batches, labels = self.parts.given([self.parts.batches.at(self.number * n + k) for k in range(n)])
@@ -104,7 +112,7 @@ class Recording:
         self.number += 1
         if bad:
             raise ConfigError(f"step {self.number} was not finite, so it is no training step; minigan train says where")
-        return start, fetched, end
+        return Step(start, fetched, end, _switches() == before)
 
     def saved_bytes(self) -> dict[str, int]:
         """Layer -> bytes that its forward pass keeps for its backward pass: in one step, the pass that keeps most.
@@ -114,17 +122,25 @@ class Recording:
         return saved_bytes(list(self.task.nets.values()), lambda: self.whole(1))
 
 
-def paused_s(step: Step) -> float:
-    """The seconds of a step that went into flushing caches."""
-    return sum(e.end_s - e.start_s for e in step.events if e.op == PAUSE)
+def quiet(steps: list[Step]) -> list[Step]:
+    """The steps in which the system took no core away, if there are some; else all."""
+    found = [step for step in steps if step.quiet]
+    return found if len(found) >= ENOUGH_QUIET else steps
 
 
-def flusher() -> Callable[[], None]:
-    """What drives everything else out of the caches: a walk through more bytes than they hold."""
-    large = np.zeros(_FLUSH_BYTES // 4, np.float32)
+def _switches() -> int:
+    """How often any thread of this process had to make room for another process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def flusher(ops: Any) -> Callable[[], None]:
+    """What drives everything else out of the caches: a walk through twice the bytes that they hold."""
+    held = max((size for _, size, _ in caches()), default=0)
+    large = ops.zeros((max(_FLUSH_BYTES, 2 * held) // 4,))
 
     def flush() -> None:
-        np.add(large, 1, out=large)
+        ops.clip(large, 1.0)
+        ops.synchronize()
 
     return flush
 
@@ -148,30 +164,28 @@ def prepared(name: str, overrides: list[configs.Override], complete: Callable[[C
 
 def warmed(recording: Recording) -> float:
     """Runs the first steps, which count for nothing; the seconds of a warm one."""
-    seconds = min(recording.whole(WARM))
+    recording.whole(WARM)
     recording.apart(1)
+    seconds = min(step.elapsed_s for step in recording.whole_steps)
+    recording.whole_steps.clear()
     recording.steps.clear()
     return seconds
 
 
-def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> list[float]:
-    """The seconds of `steps` whole steps; as many were taken apart, in turns. `tick(share)` says how much is done.
+def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> None:
+    """Makes `steps` whole steps and as many that are taken apart, in turns. `tick(share)` says how much is done.
 
     `steps` 0: as many as take about ABOUT_S seconds of each kind.
     """
     seconds = warmed(recording)
     steps = steps or min(MOST, max(FEWEST, round(ABOUT_S / seconds)))
     block = min(measure.calls_per_block(seconds), -(-steps // 5))
-    whole: list[float] = []
-    while len(whole) < steps:
-        n = min(block, steps - len(whole))
-        if backwards := len(recording.steps) // block % 2 == 1:
-            recording.apart(n)
-        whole += recording.whole(n)
-        if not backwards:
-            recording.apart(n)
-        tick(len(whole) / steps)
-    return whole
+    order = [recording.whole, recording.apart]
+    while (done := len(recording.steps)) < steps:
+        for make in order:
+            make(min(block, steps - done))
+        order.reverse()
+        tick(len(recording.steps) / steps)
 
 
 def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:

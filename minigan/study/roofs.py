@@ -126,7 +126,7 @@ def _kept(path: Path) -> Roofs | None:
         return None
 
 
-def _caches() -> Iterator[tuple[str, int, int]]:
+def caches() -> Iterator[tuple[str, int, int]]:
     """(name, bytes, CPUs that share it) of each data cache, as Linux tells; none where it does not."""
     for index in sorted(_CACHES.glob("index*")):
         kind, size, level, shared = (
@@ -170,7 +170,7 @@ def _of_numpy() -> tuple[dict[str, float], tuple[Level, ...]]:
 def _levels(ways: tuple[Callable[[int, float], float], ...], threads: int) -> Iterator[Level]:
     """Each way is given bytes of each thread and seconds to take, and gives GB/s."""
     last = 0
-    for name, size, sharing in _caches():
+    for name, size, sharing in caches():
         last = size * -(-threads // sharing)  # of all threads: caches of one's own count once each
         each = last // threads // 2  # half full, so that what else lies there stays
         yield Level(name, last, *(way(each, _EACH_S) for way in ways))

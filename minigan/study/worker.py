@@ -3,7 +3,7 @@
 Each line on standard input is a request, each line on standard output its answer, both JSON (workers.py):
 
     ["open", name, overrides, cold]     -> seconds of a warm step
-    ["whole", n], ["apart", n]          -> seconds of n steps as they are, taken apart
+    ["whole", n], ["apart", n]          -> null: makes n steps as they are, taken apart
     ["profile"]                         -> the profile of all those steps
     ["op", work, backend, impl]         -> its number, facts and the seconds of a warm call
     ["run", number, n]                  -> seconds of n calls of that op
@@ -30,17 +30,16 @@ class Answers:
         sys.path.insert(0, "")
         pairs = [given if isinstance(given, str) else tuple(given) for given in overrides]
         self.recording = recording.Recording(recording.prepared(name, pairs), cold)
-        self.whole_s: list[float] = []
         return recording.warmed(self.recording)
 
     def whole(self, n: int) -> None:
-        self.whole_s += self.recording.whole(n)
+        self.recording.whole(n)
 
     def apart(self, n: int) -> None:
         self.recording.apart(n)
 
     def profile(self) -> dict[str, Any]:
-        return profiles.to_dict(profiles.made(self.recording, self.whole_s))
+        return profiles.to_dict(profiles.made(self.recording))
 
     def op(self, work: dict[str, Any], backend: str, impl: str) -> dict[str, Any]:
         call, facts = one_op.prepared(work, backends.load(backend), impl)
