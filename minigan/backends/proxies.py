@@ -148,7 +148,8 @@ class Timed(Proxy):
             first = getattr(args[0], "shape", None)
             shapes = alike.get(first)
             if shapes is None:
-                shapes = tuple([getattr(a, "shape", None) for a in args])
+                found = (getattr(a, "shape", None) for a in args)
+                shapes = tuple(s if isinstance(s, tuple) else None for s in found)  # a NumPy type has no tuple there
                 if shapes not in known:
                     known[shapes] = costs.shapes(args)
                 if first is not None and "." in where:

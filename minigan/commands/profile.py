@@ -104,6 +104,8 @@ def _step(
     for given in filter(None, files.values()):
         check_writable(given)
     parts = recording.prepared(name, overrides, lambda config: with_features(config, reporter(console)))
+    if (files["trace"] or base) and not profiles.measurable(parts.ops):
+        raise ConfigError("kernels run in a simulator here, without times for --trace and --compare; leave them out")
     opened = recording.Recording(parts, cold)
     if base:
         comparing.check(base["facts"], profiles.facts(opened))

@@ -1,8 +1,8 @@
 """Two profiles of the same step held against each other: what became slower, what faster, as far as noise lets tell.
 
-A row's verdict stands only where the intervals from the 20th to the 80th percentile do not overlap. The earlier times
-are scaled by the ceilings that were measured on both machines: compute-bound rows by the peak, memory-bound rows by the
-bandwidth, all else by the peak.
+A row's verdict stands only where the intervals from the 20th to the 80th percentile do not overlap, and lie apart by
+more than runs of one build drift. The earlier times are scaled by the ceilings that were measured on both machines:
+memory-bound rows by the bandwidth, all else by the peak.
 """
 
 import json
@@ -16,6 +16,7 @@ from minigan.study.roofs import from_dict
 from minigan.training.atomic import reported
 
 SAME_STEP = ("preset", "task", "batch", "backend", "cold")
+DRIFT = {True: 0.05, False: 0.02}  # of two runs, one after the other; of two builds in turns
 LEAST_SHARE = 0.01  # of the step: what takes less is not judged
 SLOWER, FASTER, OPEN = "slower", "faster", ""
 REGRESSION = 3  # the exit status
@@ -66,7 +67,8 @@ def changes(then: dict[str, Any], now: dict[str, Any], scaled: bool = True) -> l
     """
     check(then["facts"], now["facts"])
     factors = _factors(then, now) if scaled else dict.fromkeys(("compute", "memory", ""), 1.0)
-    out = [_change("step", then["step"], now["step"], factors["compute"])]
+    drift = DRIFT[scaled]
+    out = [_change("step", then["step"], now["step"], factors["compute"], drift)]
     earlier = {_key(row): row for row in then["rows"]}
     for row in now["rows"]:
         old = earlier.get(_key(row))
@@ -74,7 +76,7 @@ def changes(then: dict[str, Any], now: dict[str, Any], scaled: bool = True) -> l
             continue
         if max(row["median_s"] / now["step"]["median_s"], old["median_s"] / then["step"]["median_s"]) >= LEAST_SHARE:
             name = " ".join(filter(None, [row["layer"], row["which"], row["op"]]))
-            out.append(_change(name, old, row, factors[row["bound"]]))
+            out.append(_change(name, old, row, factors[row["bound"]], drift))
     return out
 
 
@@ -91,10 +93,11 @@ def _factors(then: dict[str, Any], now: dict[str, Any]) -> dict[str, float]:
     return {"compute": ratio, "memory": new.memory_s(size) / old.memory_s(size), "": ratio}
 
 
-def _change(name: str, then: dict[str, Any], now: dict[str, Any], factor: float) -> Change:
+def _change(name: str, then: dict[str, Any], now: dict[str, Any], factor: float, drift: float) -> Change:
     a, b = ([row[k] for k in ("median_s", "p20_s", "p80_s")] for row in (then, now))
     old: tuple[float, float, float] = (a[0] * factor, a[1] * factor, a[2] * factor)
-    verdict = SLOWER if b[1] > old[2] else FASTER if b[2] < old[1] else OPEN
+    slower, faster = b[1] > old[2] * (1 + drift), b[2] < old[1] * (1 - drift)
+    verdict = SLOWER if slower else FASTER if faster else OPEN
     return Change(name, old, (b[0], b[1], b[2]), verdict)
 
 

@@ -120,7 +120,10 @@ class Profile:
 
 def profile(recording: Recording, steps: int, tick: Callable[[float], None]) -> Profile:
     """Measures `steps` steps whole and as many taken apart; 0: as many as fit into some seconds."""
-    record(recording, steps, tick)
+    if measurable(recording.parts.ops):
+        record(recording, steps, tick)
+    else:
+        recording.apart(1)
     return made(recording)
 
 
