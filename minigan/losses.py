@@ -172,6 +172,17 @@ def make_loss(name: str, smoothing: float = 0.0) -> Any:
     return loss
 
 
+def make_plain_loss(name: str, smoothing: float, task: str) -> Any:
+    """`make_loss`, for a task whose step reads D's output alone. Raises ConfigError on a loss that reads inside D."""
+    loss = make_loss(name, smoothing)
+    if getattr(loss, "features", False):
+        raise ConfigError(
+            f"loss.name {name} matches features inside D, which task.name {task} does not read; give another, as "
+            "least-squares"
+        )
+    return loss
+
+
 def plugin(name: str) -> Any:
     """The object "module:attribute" names. Raises ConfigError when there is none."""
     module, _, attribute = name.partition(":")

@@ -158,7 +158,7 @@ def test_dry_run_writes_nothing(minigan: Callable[..., Result], tmp_path: Path) 
 
 def test_presets_data_doctor_gradcheck(minigan: Callable[..., Result], shared_data: Path) -> None:
     listed = minigan("presets").out
-    assert all(name in listed for name in ("digits", "mlp-mnist", "dcgan-mnist"))
+    assert all(name in listed for name in ("digits", "mlp-mnist", "dcgan-mnist", "35 s", "33 min"))
     Path("own.toml").write_text(minigan("presets", "dcgan-mnist").out)
     assert "(64, 28, 28, 1)" in minigan("train", "own.toml", "--dry-run", "--data", str(shared_data / "mnist")).out
     sets = minigan("data").out

@@ -10,7 +10,7 @@ from typing import Any
 import gan_steps
 import numpy as np
 import pytest
-from runs import Notes, assert_same, run, small, state
+from runs import assert_same, run, small, state
 from test_layers import bound, numbers
 
 from minigan import config as configs
@@ -22,7 +22,7 @@ from minigan.models.shapes import Act
 from minigan.models.trees import Chain, Heads, Residual, leaves, mapped
 from minigan.tasks import make_task
 from minigan.tasks.gan import GAN
-from minigan.training import export, pictures, to_onnx, trainer
+from minigan.training import export, pictures, to_onnx
 from minigan.training import run as runs
 from minigan.training.parts import prepare
 from minigan.training.trainer import train
@@ -380,22 +380,6 @@ def test_a_resumed_run_is_the_whole_one(kind: str, tmp_path: Path) -> None:
 
 def test_labels_have_names_in_a_checkpoint(tmp_path: Path) -> None:
     assert state(run(tmp_path / "run", "train.steps=1")).meta["class_names"] == list("0123456789")
-
-
-@pytest.mark.parametrize("preset", ["cgan-mnist", "acgan-mnist", "infogan-mnist"])
-def test_a_short_version_of_each_preset(preset: str, tmp_path: Path) -> None:
-    tiny = ("data.name=digits", "train.steps=20", "train.log_every=1", "train.batch_size=32", "train.backend=numpy",
-            "model.widths_g=[8, 6]", "model.widths_d=[6, 8]", "model.z=8")  # fmt: skip
-    words, notes = configs.load(preset, tiny), Notes()
-    begun = prepare(words).task.tensors()
-    out, done = train(words, tmp_path / "run", reporter=notes)
-    lines = trainer.RunLog(out, 20, []).lines
-    assert done and all(np.isfinite(value) for line in lines for value in line.values())
-    now = state(out).tensors
-    for name in ("g", "d", "ema"):
-        assert any(not np.array_equal(now[key], a) for key, a in begun.items() if key.startswith(f"{name}/")), name
-    heads = [key for key in lines[0] if key.startswith("label_")]
-    assert bool(heads) == (preset != "cgan-mnist") and (out / "samples.png").is_file()
 
 
 TOY = (

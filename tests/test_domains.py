@@ -106,5 +106,7 @@ def test_domains_that_are_no_pictures_alike_are_refused(tmp_path: Path) -> None:
         open_domains(load, "ring8", "outlined")
     with pytest.raises(DataError, match=r"holds items .* but a domain is of pictures in a range"):
         open_domains(partial(data.load, value_range=None), "digits", "outlined")
+    with pytest.raises(DataError, match=r"data\.other: data 'outline' is no .*; or inverted-slanted or outlined, w"):
+        open_domains(load, "digits", "outline")
     with pytest.raises(DataError, match=r"holds a single picture, of which no two domains are made"):
         open_domains(load, str(tmp_path / "one.npy"), "outlined")

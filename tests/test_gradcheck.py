@@ -1,6 +1,13 @@
 """The gradient table passes, covers what there is, and sees wrong gradients."""
 
 import inspect
+import itertools
+import pkgutil
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +15,19 @@ import pytest
 import minigan.backends.oracle as oracle
 from minigan.errors import ConfigError, ShapeError
 from minigan.losses import LOSSES, Term
-from minigan.models import layers, net
+from minigan.models import layers, translators, trees
+from minigan.models.augment import AUGMENTATIONS
+from minigan.models.builders import FAMILIES
+from minigan.models.conditions import CONDITIONS
+from minigan.models.layers import MODES
+from minigan.models.parts import NORMS_D
+from minigan.models.shapes import ACTIVATIONS
 from minigan.penalties import PENALTIES
 from minigan.study import gradcheck as table
 from minigan.study.gradcheck import Result, gradcheck
+from minigan.study.rows_nets import NARROW, reduced
 from minigan.study.rows_second import NETS
+from minigan.tasks.search import CONTEXTS
 
 # Ops without a derivative of their own: plumbing, updates, logging, and halves of a pair whose other half is a row.
 NO_ROW = {
@@ -48,24 +63,60 @@ def test_every_op_is_called_by_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(oracle.__all__) - called - NO_ROW == set()
 
 
-def _classes(module, which: str = "backward") -> set[str]:
-    return {
-        name
-        for name, kind in inspect.getmembers(module, inspect.isclass)
-        if kind.__module__.startswith(module.__name__) and which in vars(kind) and name != "Layer"
-    }
+def _defined(folder: ModuleType) -> set[type]:
+    """The classes with a backward pass in a package's files, or in a module; a base's name begins with _."""
+    below = [info.name for info in pkgutil.iter_modules(getattr(folder, "__path__", []))]
+    files = [import_module(f"{folder.__name__}.{name}") for name in below] or [folder]
+    kinds = {kind for file in files for kind in vars(file).values() if inspect.isclass(kind)}
+    bases = {layers.Layer, layers.Straight}
+    return {kind for kind in kinds - bases if hasattr(kind, "backward") and not kind.__name__.startswith("_")}
 
 
-def test_every_layer_combinator_and_loss_has_a_row() -> None:
-    families = {name.partition(".")[0] for name in table.ROWS}
-    assert _classes(layers) - families - {"_Norm", "_Convolution"} == set()
-    assert _classes(net) - families - {"Net"} == set()
-    tangents = {name.split(".")[1] for name in table.ROWS if name.startswith("tangent.")}
-    assert (_classes(layers, "forward_tangent") | _classes(net, "forward_tangent")) - tangents == {"Net"}
-    assert {f"penalty.{name}.{kind}" for name in PENALTIES for kind in NETS} <= set(table.ROWS)
-    assert {f"step.{loss}.{player}" for loss in LOSSES for player in "dg"} <= set(table.ROWS)
-    kinds = {term.kind for row in LOSSES.values() for term in row if isinstance(term, Term)}
-    assert all(any(row.startswith(f"logit_loss.{kind}") for row in table.ROWS) for kind in kinds)
+LAYERS, COMBINATORS = _defined(layers), _defined(trees)
+SECOND = {kind for kind in LAYERS if kind.forward_tangent is not layers.Layer.forward_tangent}
+STATISTICAL = {kind for kind in LAYERS if "self.state" in inspect.getsource(kind)}
+FAMILY = {reduced(name).model.family: name for name in NARROW}
+
+
+def _names(pattern: str, *tables: Iterable[Any]) -> set[str]:
+    """`pattern` filled in every combination, by the names in the tables."""
+    rows = itertools.product(*tables)
+    return {pattern.format(*(getattr(word, "__name__", word) for word in row)) for row in rows}
+
+
+# what there is -> the rows that it must have: one of that name, or some that begin with it and a dot
+WANTED: dict[str, set[str]] = {
+    "layers": _names("{}", LAYERS),
+    "combinators": _names("{}", COMBINATORS),
+    "tangents": _names("tangent.{}", SECOND | COMBINATORS),
+    "statistics x mode": _names("{}.{}", STATISTICAL, MODES),
+    "family x net x mode": _names("net.{}.{}.{}", [FAMILY[name] for name in FAMILIES], "gd", MODES),
+    "translators": _names("net.translator.{}", translators.KINDS),
+    "activations": _names("{}.{}", ("activation", "activation_backward_tangent"), ACTIVATIONS),
+    "augmentations": _names("augment.{}", AUGMENTATIONS),
+    "kinds of loss": _names("logit_loss.{}", {t.kind for row in LOSSES.values() for t in row if isinstance(t, Term)}),
+    "loss x player": _names("step.{}.{}", LOSSES, "dg"),
+    "loss x penalty": _names("penalty.{1}.loss.{0}", LOSSES, PENALTIES),
+    "penalty x D": _names("penalty.{}.{}", PENALTIES, NETS),
+    "penalty x norm of D": _names("penalty.{}.dcgan.{}", PENALTIES, NORMS_D.keys() - {"batch"} | {"spectral"}),
+    "condition x player": _names("step.{}.{}", CONDITIONS, "dg"),
+    "condition x penalty": _names("penalty.{1}.{0}.mlp", CONDITIONS, PENALTIES),
+    "contexts of the search": _names("search.{}", CONTEXTS),
+    "tasks": _names(
+        "{}", ("step.classifier", "step.vae", "cyclegan", "superres.first", "superres.second", "superres.d")
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WANTED)
+def test_every_combination_has_a_row(what: str) -> None:
+    missing = [name for name in WANTED[what] if not any(f"{row}.".startswith(f"{name}.") for row in _rows())]
+    assert WANTED[what] and missing == []
+
+
+def _rows() -> list[str]:
+    """The table's rows, those of a kind with its target (logit_loss.bce0.9, logit_loss.hinge+) as the kind."""
+    return [re.sub(r"(logit_loss\.[a-z]+)[0-9.+-]*$", r"\1", row) for row in table.ROWS]
 
 
 def test_run_reports_each_row_and_selects() -> None:

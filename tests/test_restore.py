@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import runs
+from datafiles import idx_bytes, mnist_folder
 from gan_steps import DCGAN, TINY, make
 from PIL import Image
 
-from minigan import cli
+from minigan import cli, data
 from minigan.backends import load
 from minigan.errors import ConfigError, ShapeError
 from minigan.evaluate import masks, restore
 from minigan.tasks.gan import GAN
-from minigan.tasks.search import LIMITS, Search, Settings
+from minigan.tasks.search import LIMITS, Search, Settings, moves
 
 ops = load("numpy")
 MLP = ("model.family=mlp", "model.z=4", "model.widths_g=[16]", "model.widths_d=[8]", "model.init=he", "train.ema=0.0")
@@ -53,7 +54,9 @@ def test_images_that_are_too_many_take_turns(monkeypatch: pytest.MonkeyPatch) ->
     search = Search(task, "g", Settings(steps=5, restarts=2))
     whole = search.run(x, w)[0]
     monkeypatch.setattr("minigan.tasks.search.AT_ONCE", 4)
-    np.testing.assert_allclose(search.run(x, w)[0], whole, rtol=0, atol=1e-5)
+    moved: list[int] = []
+    np.testing.assert_allclose(search.run(x, w, advance=lambda: moved.append(1))[0], whole, rtol=0, atol=1e-5)
+    assert len(moved) == moves(search.settings, 5) == 15  # what a progress bar counts: three turns of two images
 
 
 def test_the_best_of_the_restarts_is_kept() -> None:
@@ -178,6 +181,7 @@ def test_the_commands_write_pictures_and_say_the_errors(
         (("inpaint", "--mask", "middle"), "--mask 'middle' is unknown"),
         (("inpaint", "--out", "x.gif"), "give a .png"),
         (("denoise", "--noise", "0"), "--noise 0 must lie above 0"),
+        (("denoise", "--noise", "100"), "and below 100"),
         (("denoise", "--data", "ring8"), "holds items of (2,), the run makes (8, 8, 1)"),
     ],
 )
@@ -199,7 +203,51 @@ def test_errors_by_hand(run: Path) -> None:
     np.testing.assert_array_equal(made.restored[:, :, :4], made.original[:, :, :4])
     span = opened.picture_range[1] - opened.picture_range[0]
     assert made.error == pytest.approx(((made.restored - made.original)[missing] ** 2).mean() / span**2, rel=1e-5)
-    noisy = restore.denoise_data(opened, "", 0.5, 4, quick)
     low, high = opened.picture_range
+    np.testing.assert_array_equal(made.damaged[:, :, :4], made.original[:, :, :4])
+    assert (made.damaged[missing] == (low + high) / 2).all()
+    mean = data.load("digits", value_range=opened.picture_range).read(range(1797)).mean(axis=0)
+    assert made.before == pytest.approx(((mean - made.original)[missing] ** 2).mean() / span**2, rel=1e-5)
+    noisy = restore.denoise_data(opened, "", 0.5, 4, quick)
     assert low <= noisy.damaged.min() and noisy.damaged.max() <= high
     assert noisy.before == pytest.approx(((noisy.damaged - noisy.original) ** 2).mean() / span**2, rel=1e-5)
+
+
+def test_noise_is_of_the_range_from_black_to_white(run: Path) -> None:
+    opened = restore.load(run, "numpy")
+    noisy = restore.denoise_data(opened, "", 0.05, 40, Settings(steps=1, restarts=1))
+    low, high = opened.picture_range
+    inside = (noisy.original > low + 0.6) & (noisy.original < high - 0.6)  # 6 standard deviations from either
+    noise = (noisy.damaged - noisy.original)[inside] / (high - low)
+    assert noise.size > 300 and noise.std() == pytest.approx(0.05, rel=4 / (2 * noise.size) ** 0.5)
+
+
+def test_pictures_are_of_the_test_files_and_drawn_by_the_seed(run: Path, tmp_path: Path) -> None:
+    g = np.random.default_rng(0)
+    mnist_folder(tmp_path, g.integers(0, 100, (30, 8, 8), np.uint8), (np.arange(30) % 3).astype(np.uint8))
+    tests = g.integers(200, 256, (9, 8, 8), np.uint8)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(tests))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(9) % 3).astype(np.uint8)))
+    opened = restore.load(run, "numpy")
+    whole, x = restore.some(opened, str(tmp_path), 9, seed=0)
+    assert len(whole) == 30 and x.min() > 0.5, "the training images are dark"
+    assert len(np.unique(x, axis=0)) == 9
+    some, again, other = (restore.some(opened, str(tmp_path), 3, seed)[1] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(some, again)
+    assert not np.array_equal(some, other)
+    with pytest.raises(ConfigError, match=r"-n 10 pictures were asked for, and .* holds 9; give fewer"):
+        restore.some(opened, str(tmp_path), 10, seed=0)
+
+
+def test_a_run_that_is_none_to_search_is_refused(tmp_path: Path) -> None:
+    points = runs.run(tmp_path / "points", "data.name=ring8", "model.output=none", "model.family=mlp", "train.steps=1")
+    with pytest.raises(ConfigError, match=r"is of task gan on items of shape \(2,\); pictures are restored by a run"):
+        restore.open_run(points, tmp_path / "x.png")
+    with pytest.raises(ConfigError, match=r"G is told more than z \(model.condition projection\), which the search"):
+        Search(gan("model.condition=projection"), "g", Settings())
+
+
+def test_settings_are_changed_where_they_are_given() -> None:
+    own = Settings(steps=7, restarts=3, lr=0.1)
+    assert restore.changed(own, None, None) == own
+    assert restore.changed(own, 5, 2) == Settings(steps=5, restarts=2, lr=0.1)

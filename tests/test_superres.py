@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,18 @@ from runs import assert_same, state, timeless
 
 import minigan
 from minigan import config as configs
+from minigan import data
 from minigan.backends import load
 from minigan.backends.proxies import Finite, NotFinite
 from minigan.config import Config
-from minigan.errors import ConfigError, ShapeError
+from minigan.data.heldout import split
+from minigan.errors import ConfigError, DataError, ShapeError
 from minigan.evaluate import upscale
-from minigan.models.classifiers import make_classifier
+from minigan.models.classifiers import make_classifier, stages
 from minigan.models.net import Net
+from minigan.models.taps import feature_distance
 from minigan.tasks.superres import SuperRes, psnr
+from minigan.training import features
 from minigan.training.trainer import Trainer, train
 
 ops = load("numpy")
@@ -108,7 +113,10 @@ def test_the_small_picture_is_the_mean_of_blocks() -> None:
     np.testing.assert_allclose(task.small(x), x.reshape(8, 4, 2, 4, 2, 1).mean(axis=(2, 4)), rtol=0, atol=1e-6)
     four = make("task.factor=4")
     np.testing.assert_allclose(four.small(x), x.reshape(8, 2, 4, 2, 4, 1).mean(axis=(2, 4)), rtol=0, atol=1e-6)
-    assert four.enlarge(four.small(x)).shape == x.shape and four.picture("grid", 64, x).shape == (24, 8, 8, 1)
+    assert four.enlarge(four.small(x)).shape == x.shape
+    table = four.picture("grid", 64, x).reshape(8, 3, *x.shape[1:])
+    for column, expected in enumerate((four.small(x).repeat(4, 1).repeat(4, 2), four.enlarge(four.small(x)), x)):
+        np.testing.assert_array_equal(table[:, column], expected)
 
 
 def test_psnr_by_hand() -> None:
@@ -148,12 +156,24 @@ def test_a_gradient_of_d_that_is_not_finite_is_found_again() -> None:
 def test_shapes_and_foreign_keys_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"factor 4 takes pictures whose sides are multiples of it, but is given"):
         SuperRes(small("task.factor=4"), ops, (10, 10, 1))
+    with pytest.raises(ConfigError, match=r"feature-matching matches features inside D, which task\.name superres"):
+        SuperRes(small("loss.name=feature-matching"), ops, (8, 8, 1))
     with pytest.raises(ConfigError, match=r"task\.l2_steps is for task\.name superres, not for gan; leave it out"):
         configs.load("digits", ["task.l2_steps=3"])
     with pytest.raises(ConfigError, match=r"task\.width is for task\.name cyclegan and superres, not for gan"):
         configs.load("digits", ["task.width=3"])
     with pytest.raises(ConfigError, match=r"model\.z means nothing to task\.name superres; leave it out"):
         small("model.z=3")
+    for words in (("model.output=tanh",), ("data.range=auto",), ("data.range=raw",)):
+        with pytest.raises(ConfigError, match=r"without an activation; give model\.output none, and data\.range"):
+            small(*words)
+
+
+def test_g_adds_what_is_missing_to_the_small_picture() -> None:
+    task = make()
+    low = task.small(batch(0))
+    task.G.p[:] = 0.0
+    np.testing.assert_array_equal(task.enlarge(low), low.repeat(2, axis=1).repeat(2, axis=2))
 
 
 def test_a_run_needs_a_classifier_of_the_same_pictures(tmp_path: Path, classifier: Path) -> None:
@@ -167,7 +187,7 @@ def test_a_run_needs_a_classifier_of_the_same_pictures(tmp_path: Path, classifie
     with pytest.raises(
         ConfigError, match=r"in -1\.\.1, but this task makes \(8, 8, 1\) in 0\.\.1; train one on the same"
     ):
-        train(small(f"task.features={classifier}", "model.output=sigmoid"), tmp_path / "no")
+        train(small(f"task.features={classifier}", "data.range=0..1"), tmp_path / "no")
     assert not (tmp_path / "none").exists() and not (tmp_path / "no").exists()
 
 
@@ -180,12 +200,44 @@ def test_a_run_resumes_bit_for_bit_across_the_stages_and_upscales(tmp_path: Path
     assert timeless(whole)[-1] == timeless(part)[-1]
     lines = [json.loads(line) for line in (whole / "log.jsonl").read_text("utf-8").splitlines()]
     assert lines[-1]["psnr_held"] > lines[0]["psnr_held"] and "loss_d" in lines[-1] and "loss_d" not in lines[0]
+    opened: Any = minigan.load(whole, "numpy")
+    x = split(data.load("digits", value_range=(-1.0, 1.0)))[1].read(np.arange(179))
+    made = opened.task.enlarge(opened.task.small(x))
+    assert lines[-1]["psnr_held"] == pytest.approx(psnr(x, made, 2.0), rel=1e-6)
+    shown, by_hand, by_run = upscale.upscale(opened, "", 70)
+    low = opened.task.small(shown[3])
+    np.testing.assert_array_equal(shown[0][:, ::2, 1::2], low)
+    np.testing.assert_array_equal(shown[1], upscale.bicubic(low, 2).clip(-1, 1))
+    assert np.abs(upscale.bicubic(low, 2)).max() > 1  # bicubic interpolation overshoots
+    np.testing.assert_array_equal(shown[2], opened.task.enlarge(low))
+    net = features.classifier(str(classifier), opened.task)
+    for judged, y in ((by_hand, shown[1]), (by_run, shown[2])):
+        far, _ = feature_distance(net, y, shown[3], stages(net))  # of 70 pictures at once, not 64 and 6
+        assert judged == pytest.approx((psnr(shown[3], y, 2.0), float(far)), rel=1e-5)
     said = upscale.to_file(whole, "", 4, 0, tmp_path / "up.png")
     assert (tmp_path / "up.png").is_file() and said[0].startswith("bicubic: PSNR ")
     with pytest.raises(ConfigError, match=r"of task classifier; give a run of task superres"):
         upscale.to_file(classifier, "", 4, 0, tmp_path / "no.png")
     with pytest.raises(ConfigError, match=r"give a \.png"):
         upscale.to_file(whole, "", 4, 0, tmp_path / "no.gif")
+
+
+def test_auto_is_the_classifier_of_the_data(monkeypatch: pytest.MonkeyPatch, classifier: Path) -> None:
+    asked = []
+
+    def extractor(*words: Any) -> SimpleNamespace:
+        asked.append(words)
+        return SimpleNamespace(folder=classifier)
+
+    monkeypatch.setattr(upscale, "extractor", extractor)
+    auto, named, gan = small(), small("task.features=mine"), configs.load("digits")
+    assert upscale.with_features(auto).task.features == str(classifier)
+    assert asked == [(auto.data, "numpy", None)]
+    assert upscale.with_features(named) == named and upscale.with_features(gan) == gan and len(asked) == 1
+    for mistake, words in (("data.size=9", "factor 2 takes pictures whose sides"), ("data.name=x.npy", "no path that")):
+        with pytest.raises((ShapeError, DataError), match=words):
+            upscale.with_features(small(mistake))
+    assert len(asked) == 1, "nothing is trained for a run that cannot be"
 
 
 def test_the_baseline_is_bicubic_and_the_judge_sees_a_better_picture() -> None:

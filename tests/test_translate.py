@@ -12,7 +12,7 @@ from runs import run as gan_run
 
 import minigan
 from minigan.errors import CheckpointError, ConfigError, ShapeError
-from minigan.training import export
+from minigan.training import export, pictures
 from minigan.training.parts import open_data
 from minigan.training.translating import translations
 
@@ -49,9 +49,17 @@ def test_other_pictures_are_brought_to_the_runs_size_and_range(trained: Path, tm
     )
 
 
-def test_a_grid_has_picture_translation_and_way_back(trained: Path, tmp_path: Path) -> None:
+def test_a_grid_has_picture_translation_and_way_back(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = minigan.load(trained)
+    rows = []
+    monkeypatch.setattr(pictures, "grid", lambda x, columns, grid=pictures.grid: rows.append(x) or grid(x, columns))
     translations(run, "b-a", "", 5, tmp_path / "grid.png")
+    x = open_data(run.config).b.read(np.arange(5))
+    there = run.translate(x, "b-a")
+    for column, expected in enumerate((x, there, run.translate(there, "a-b"))):
+        np.testing.assert_array_equal(rows[0][column::3], pictures.to_uint8(expected, run.picture_range))
     assert pixels(tmp_path / "grid.png").shape == (2 * 58 + 2, 12 * 58 + 2)
     translations(run, "b-a", "", 2, tmp_path / "grid.png")
     assert pixels(tmp_path / "grid.png").shape == (58 + 2, 6 * 58 + 2)
@@ -74,7 +82,7 @@ def test_mistakes_are_refused_and_nothing_is_written(trained: Path, tmp_path: Pa
     with pytest.raises(CheckpointError, match="full exists and is not an empty folder"):
         translations(run, "a-b", "", 5, tmp_path / "full")
     gan = minigan.load(gan_run(tmp_path / "gan", "train.steps=1"))
-    with pytest.raises(ConfigError, match="a run of task gan translates no pictures"):
+    with pytest.raises(ConfigError, match="a run of task gan translates no pictures; give one of cyclegan"):
         translations(gan, "a-b", "", 5, out)
     assert not out.exists()
 

@@ -1,6 +1,7 @@
 """The variational autoencoder: its step, its runs, what is drawn from it, what it refuses."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from runs import Notes, assert_same, state, timeless
 
 import minigan
 from minigan import config as configs
+from minigan import data
 from minigan.backends import load, oracle
 from minigan.config import Config
+from minigan.data.heldout import split
 from minigan.errors import ConfigError
 from minigan.study.rows_vae import SHAPE, reduced
 from minigan.tasks.vae import VAE, reconstruction
@@ -81,6 +84,20 @@ def test_noise_of_a_step_is_drawn_once_and_never_again() -> None:
     assert np.array_equal(first, task._noise("z/e", 0, 5)) and not np.array_equal(first, second)
 
 
+def test_the_log_tells_the_elbo_of_the_held_out_rows(whole: Path) -> None:
+    """Worked out again from the run's own weights, in float64 and written otherwise."""
+    task: Any = minigan.load(whole, "numpy").task
+    _, held = split(data.load("digits", value_range=(0.0, 1.0)))
+    x = held.read(np.arange(179)).reshape(179, 64).astype(np.float64)
+    (mean, logvar), _ = task.E.forward(x.reshape(179, 8, 8, 1).astype(np.float32), "running")
+    eps = task._noise("z/held", 0, 179)
+    p = task.G.forward(mean + np.exp(logvar / 2) * eps, "running")[0].reshape(179, 64).astype(np.float64)
+    likelihood = (x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1)
+    variance = np.exp(logvar.astype(np.float64))
+    kl = (mean**2 + variance - np.log(variance) - 1).sum(axis=1) / 2
+    assert timeless(whole)[-1]["loss_held"] == pytest.approx(-(likelihood - kl).mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("at", [7, 40])
 def test_a_resumed_run_is_the_same(whole: Path, tmp_path: Path, at: int) -> None:
     out, _ = train(small(f"train.steps={at}"), tmp_path / "run")
@@ -104,6 +121,11 @@ def test_samples_lie_in_0_to_1_and_pairs_stand_side_by_side(whole: Path, tmp_pat
     pairs = parts.task.picture("grid", 6, parts.real_rows(6))
     assert pairs is not None and pairs.shape == (6, 8, 8, 1)
     assert np.array_equal(pairs[::2], parts.task.held.read(np.arange(3)))
+    task: Any = parts.task
+    mean = task.E.forward(pairs[::2], "running")[0][0]
+    np.testing.assert_allclose(pairs[1::2], task.G.forward(mean, "running")[0], rtol=0, atol=1e-6)
+    drawn = task.picture("sample", 4, parts.real_rows(4))
+    np.testing.assert_array_equal(drawn, task.samples(task.z("sample", 0, 4), "g"))
     export.walk(run, 0, tmp_path / "walk.png")
     assert (tmp_path / "walk.png").stat().st_size > 1000
 

@@ -38,8 +38,15 @@ def resolve(config: Config) -> Config:
     for key in UNREAD.get(config.task.name, ()):
         if _value(config, key) != _value(Config(), key):
             raise ConfigError(f"{key} means nothing to task.name {config.task.name}; leave it out")
-    if config.task.name == "cyclegan":
-        _check_cyclegan(config)
+    if config.task.name == "cyclegan" and not config.data.other:
+        raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
+    if config.task.name == "cyclegan" and config.model.output == "none":
+        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
+    if config.task.name == "superres" and (config.model.output != "none" or config.data.range in ("auto", "raw")):
+        raise ConfigError(
+            "task.name superres adds to the small picture what is missing, without an activation; give model.output "
+            "none, and data.range -1..1 or 0..1"
+        )
     if config.task.name == "vae" and config.model.output != "sigmoid":
         raise ConfigError(
             f"task.name vae takes values in 0..1 as probabilities; give model.output sigmoid, not {config.model.output}"
@@ -119,13 +126,6 @@ def resolve(config: Config) -> Config:
 def _value(config: Config, key: str) -> Any:
     section, _, name = key.partition(".")
     return getattr(getattr(config, section), name) if name else getattr(config, section)
-
-
-def _check_cyclegan(config: Config) -> None:
-    if not config.data.other:
-        raise ConfigError("task.name cyclegan translates between two domains; give data.other, the second one")
-    if config.model.output == "none":
-        raise ConfigError("task.name cyclegan makes pictures of a range; give model.output tanh or sigmoid")
 
 
 def _condition(config: Config) -> None:

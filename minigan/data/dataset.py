@@ -134,7 +134,8 @@ def from_arrays(
         )
     if x.ndim == 2 and (wanted.size is not None or wanted.channels is not None):
         raise DataError(
-            f"{place}: holds vectors of {x.shape[1]} numbers, but data.size or data.channels is given; leave them out"
+            f"{place}: holds vectors of {x.shape[1]} numbers, which have no data.size and no data.channels; give "
+            "pictures, or leave them out"
         )
     labels = None if y is None else _labels(place, y, len(x), len(classes or ()) or MAX_LABELS)
     if classes is None:

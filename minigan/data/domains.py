@@ -107,7 +107,7 @@ def open_domains(load: Callable[[str], Dataset], name: str, other: str) -> Domai
     if other in TRANSFORMS:
         a, b = _halves(a, other, a.value_range)
     else:
-        b = load(other)
+        b = _other(load, other)
     if a.shape != b.shape:
         raise DataError(
             f"domain A ({a.name}) has pictures {a.shape} and B ({b.name}) {b.shape}, but they must be alike; give "
@@ -119,6 +119,13 @@ def open_domains(load: Callable[[str], Dataset], name: str, other: str) -> Domai
         f"{a.name} and {b.name}", shape, None, (), fingerprint.hexdigest(), a.value_range, a.value_range,
         _Beside(a, b), a, b,
     )  # fmt: skip
+
+
+def _other(load: Callable[[str], Dataset], other: str) -> Dataset:
+    try:
+        return load(other)
+    except DataError as e:
+        raise DataError(f"data.other: {e}; or {' or '.join(TRANSFORMS)}, which is made of A") from e
 
 
 def _halves(whole: Dataset, transform: str, value_range: Range) -> tuple[Dataset, Dataset]:

@@ -1,6 +1,7 @@
 """Pictures with pixels missing, or under noise, restored by a trained generator (tasks/search.py), and how well."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from minigan.training.run import Run, load
 Images = NDArray[Any]  # (N,H,W,C) in the range of the run's samples
 MEAN_ROWS = 10_000  # a data set's mean image is over this many rows at most
 
+Advance = Callable[[], None]  # called after each of search.moves
 SETTINGS = Settings(steps=200, restarts=4, lr=0.05, pull=0.03)
 
 
@@ -33,40 +35,61 @@ class Restored(NamedTuple):
     before: float  # of what there is without a generator: the mean image, or the noisy picture
 
 
-def inpaint(run: Run, x: Images, known: Images, settings: Settings = SETTINGS, seed: int = 0) -> Images:
+def _silent() -> None: ...
+
+
+def inpaint(
+    run: Run, x: Images, known: Images, settings: Settings = SETTINGS, seed: int = 0, advance: Advance = _silent
+) -> Images:
     """x (N,H,W,C), known like x, 1 or 0 -> x where it is known, what the generator makes of the rest elsewhere."""
-    _, y = Search(_gan(run), run.weights, settings).run(x, known, seed)
+    _, y = Search(_gan(run), run.weights, settings).run(x, known, seed, advance)
     return np.where(known > 0, x, y)
 
 
-def denoise(run: Run, x: Images, settings: Settings = SETTINGS, seed: int = 0) -> Images:
+def denoise(run: Run, x: Images, settings: Settings = SETTINGS, seed: int = 0, advance: Advance = _silent) -> Images:
     """x (N,H,W,C) with noise -> the generator's nearest picture."""
-    return Search(_gan(run), run.weights, settings).run(x, np.ones_like(x), seed)[1]
+    return Search(_gan(run), run.weights, settings).run(x, np.ones_like(x), seed, advance)[1]
 
 
-def inpaint_data(run: Run, data: str, mask: str, n: int, settings: Settings = SETTINGS, seed: int = 0) -> Restored:
+def inpaint_data(
+    run: Run,
+    data: str,
+    mask: str,
+    n: int,
+    settings: Settings = SETTINGS,
+    seed: int = 0,
+    advance: Advance = _silent,
+) -> Restored:
     """n pictures of a data set with pixels taken out; the errors are over these pixels alone."""
     dataset, x = some(run, data, n, seed)
     known = masks.known(mask, n, run.shape, seed)
-    y = inpaint(run, x, known, settings, seed)
+    y = inpaint(run, x, known, settings, seed, advance)
     mean = dataset.read(np.arange(min(len(dataset), MEAN_ROWS))).mean(axis=0)
     damaged = np.where(known > 0, x, sum(run.picture_range) / 2)
     error, before = (_mse(run, x, a, 1 - known) for a in (y, np.broadcast_to(mean, x.shape)))
     return Restored(x, damaged, y, error, before)
 
 
-def denoise_data(run: Run, data: str, noise: float, n: int, settings: Settings = SETTINGS, seed: int = 0) -> Restored:
+def denoise_data(
+    run: Run,
+    data: str,
+    noise: float,
+    n: int,
+    settings: Settings = SETTINGS,
+    seed: int = 0,
+    advance: Advance = _silent,
+) -> Restored:
     """n pictures of a data set under Gaussian noise of standard deviation `noise`, white minus black being 1.
 
     They are clipped to black and white, as a file would hold them. Raises ConfigError when there is no noise.
     """
     if not 0 < noise < 100:
-        raise ConfigError(f"--noise {noise:g} must lie above 0, white minus black being 1; give 0.3")
+        raise ConfigError(f"--noise {noise:g} must lie above 0 and below 100, white minus black being 1; give 0.3")
     _, x = some(run, data, n, seed)
     low, high = run.picture_range
     drawn = rng.host(seed, "noise/restore").standard_normal(x.shape)
     damaged = np.clip(x + (high - low) * noise * drawn, low, high).astype(x.dtype)
-    y = denoise(run, damaged, settings, seed)
+    y = denoise(run, damaged, settings, seed, advance)
     everywhere = np.ones_like(x)
     return Restored(x, damaged, y, _mse(run, x, y, everywhere), _mse(run, x, damaged, everywhere))
 

@@ -18,6 +18,7 @@ from minigan.models.taps import feature_distance
 from minigan.tasks.superres import SuperRes, psnr
 from minigan.training import pictures
 from minigan.training.features import classifier
+from minigan.training.parts import prepare
 from minigan.training.reporter import Reporter
 from minigan.training.run import Run, load
 
@@ -39,6 +40,7 @@ def with_features(config: Config, reporter: Reporter | None = None) -> Config:
     """
     if config.task.name != "superres" or config.task.features != "auto":
         return config
+    prepare(config)  # whatever else is wrong is said before the classifier is trained
     folder = extractor(config.data, config.train.backend, reporter).folder
     return dataclasses.replace(config, task=dataclasses.replace(config.task, features=str(folder)))
 

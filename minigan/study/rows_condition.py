@@ -13,10 +13,12 @@ import numpy as np
 
 from minigan import config, rng
 from minigan.models.builders import make_nets
+from minigan.models.conditions import CONDITIONS
 from minigan.models.layers import MODES, ConcatLabel, ConditionalBatchNorm, Conv2d, Linear, Projection, Reshape
 from minigan.models.net import Net
 from minigan.models.shapes import Act, Array, Shape
 from minigan.models.trees import Chain, Residual
+from minigan.penalties import PENALTIES
 from minigan.study.rows import Numbers, Problem, Row, clock, ops
 from minigan.study.rows_nets import SETTLED, SHAPES, Bound, Tree, kinked, place, reduced, tree, values_of
 from minigan.study.rows_second import POINTS, tangent
@@ -76,7 +78,8 @@ def _player(
         x_real, z = g.uniform(-1.0, 1.0, (4, *gan.shape)), g.standard_normal((4, *gan.G.in_shape))
         labels = g.integers(0, _CLASSES, 4).astype(np.int32)
         told = gan.condition.told(None if gan.condition.drawn else labels, z, 0)
-        a = rng.host(words.train.seed, "penalty", 1).random(4)
+        draws = rng.host(words.train.seed, "penalty", 1)
+        a = draws.standard_normal(x_real.shape) if penalty == "dragan" else draws.random(4)
 
         def heads(y: Any) -> tuple[Array, Array | None]:
             return y if gan.condition.heads else (y, None)
@@ -101,7 +104,7 @@ def _player(
                 one = np.ones((len(x), 1), dtype)
                 steep = D.backward((one, np.zeros_like(y[1])) if gan.condition.heads else one, ctx, need_dw=False)
                 norm = np.sqrt((steep * steep).sum(axis=(1, 2, 3)))
-                loss = loss + 3.0 * ((norm - 1) ** 2 if penalty == "wgan-gp" else norm**2 / 2).mean()
+                loss = loss + 3.0 * ((norm - 1) ** 2 if penalty in ("wgan-gp", "dragan") else norm**2 / 2).mean()
             return loss
 
         def backward(dy: Array, *values: Array) -> list[Array]:
@@ -128,7 +131,8 @@ STEPS: dict[str, tuple[str, dict[str, Any]]] = {
     "infogan": ("dcgan-mnist", {}),
     "infogan.label": ("mlp-mnist", {"codes": 0}),
 }
-PENALTIES = {"wgan-gp": ("embedding", "projection", "acgan"), "r1+r2": ("projection", "infogan")}
+# those that a D of convolutions has beside them; every penalty meets every condition on dense layers
+ON_IMAGES = {"wgan-gp": ("embedding", "projection", "acgan"), "r1+r2": ("projection", "infogan")}
 
 ROWS: dict[str, Row] = {
     **{name: kinked(tree(root, shape, told=_CLASSES), 16) for name, (root, shape) in LAYERS.items()},
@@ -146,7 +150,12 @@ ROWS: dict[str, Row] = {
     },
     **{
         f"penalty.{penalty}.{condition}": kinked(_player(condition, "d", "dcgan-mnist", penalty, act_d="tanh"), 12)
-        for penalty, conditions in PENALTIES.items()
+        for penalty, conditions in ON_IMAGES.items()
         for condition in conditions
+    },
+    **{
+        f"penalty.{penalty}.{condition}.mlp": kinked(_player(condition, "d", "mlp-mnist", penalty, act_d="tanh"), 4)
+        for penalty in PENALTIES
+        for condition in CONDITIONS
     },
 }

@@ -66,7 +66,7 @@ def superres(loss: str = "non-saturating", norm_d: str = "none") -> config.Confi
     return config.Config(
         data=config.Data(range="-1..1"),
         task=config.Task("superres", width=2, blocks=1, factor=2, content=0.7, adversarial=0.3, l2_steps=2),
-        model=config.Model(widths_d=(2, 3), kernel=3, act_d="leaky_relu", norm_d=norm_d, output="tanh"),
+        model=config.Model(widths_d=(2, 3), kernel=3, act_d="leaky_relu", norm_d=norm_d, output="none"),
         loss=config.Loss(loss),
         g=regular,
         d=regular,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigan import config, rng
+from minigan.losses import LOSSES
 from minigan.models.builders import make_nets
 from minigan.models.layers import (
     Activation,
@@ -176,7 +177,7 @@ POINTS: dict[str, Callable[[Array, Array, Array], dict[int, Array]]] = {
 }
 
 
-def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
+def _penalised(name: str, kind: str, loss: str = "wasserstein") -> Callable[[Numbers], Problem]:
     """All that D minimises: critic, lambda ||theta||^2 and penalty, by every parameter of D."""
 
     def make(g: Numbers) -> Problem:
@@ -184,7 +185,7 @@ def _penalised(name: str, kind: str) -> Callable[[Numbers], Problem]:
         words = reduced(
             preset,
             d=config.Optim(l2=0.01),
-            loss=config.Loss("wasserstein"),
+            loss=config.Loss(loss),
             penalty=config.Penalty(name, weight=3.0),
             train=config.Train(dtype="float64"),
         )
@@ -234,5 +235,10 @@ ROWS: dict[str, Row] = {
         f"penalty.{name}.{kind}": kinked(_penalised(name, kind), points_of(NETS[kind][0]))
         for name in PENALTIES
         for kind in NETS
+    },
+    **{
+        f"penalty.{name}.loss.{loss}": kinked(_penalised(name, "mlp.tanh", loss), 4)
+        for name in PENALTIES
+        for loss in LOSSES
     },
 }

@@ -178,11 +178,11 @@ class Task:
         """z (N, Z), labels (N,) host -> (N, *shape) host, of the net that `weights` names, for tasks that draw from a
         z.
         """
-        raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z")
+        raise ConfigError(f"a run of task {self.config.task.name} draws no samples from a z; give one of gan or vae")
 
     def translator(self, direction: str) -> Net:
         """The net that translates pictures "a-b" or "b-a", for tasks that do."""
-        raise ConfigError(f"a run of task {self.config.task.name} translates no pictures")
+        raise ConfigError(f"a run of task {self.config.task.name} translates no pictures; give one of cyclegan")
 
     def drawn(self, net: Net, z: Array, labels: Array | None = None) -> Array:
         """z (N, Z), labels (N,) host -> net(z) host: batches of DRAW, padded, with running statistics."""

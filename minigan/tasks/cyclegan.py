@@ -24,7 +24,7 @@ import numpy as np
 
 from minigan.config import Config
 from minigan.errors import ConfigError, ShapeError
-from minigan.losses import make_loss
+from minigan.losses import make_plain_loss
 from minigan.models.init import make_init
 from minigan.models.net import Net
 from minigan.models.patches import patch_critic
@@ -81,12 +81,7 @@ class CycleGAN(Task):
         self.opt_d = Optimizer(config.d, [nets["d_a"], nets["d_b"]], 0, self.dtype)
         self.opt_g = Optimizer(config.g, [nets["g_ab"], nets["g_ba"]], 1, self.dtype)
         self.optimizers |= {"d": self.opt_d, "g": self.opt_g}
-        self.loss = make_loss(config.loss.name, config.loss.smoothing)
-        if getattr(self.loss, "features", False):
-            raise ConfigError(
-                f"loss.name {config.loss.name} matches features inside D, which task.name cyclegan does not read; give "
-                "another, as least-squares"
-            )
+        self.loss = make_plain_loss(config.loss.name, config.loss.smoothing, "cyclegan")
         self.pairs = getattr(self.loss, "pairs", False)  # whether G's loss also reads D(real)
         self.made: Any = None  # from D's part to G's: both domains' batches, and the translators' passes on them
 

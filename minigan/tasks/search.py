@@ -42,6 +42,16 @@ class Settings:
     pull: float = 0.0
 
 
+def images_at_once(settings: Settings) -> int:
+    """How many images, with all their restarts, are searched for together."""
+    return max(1, AT_ONCE // settings.restarts)
+
+
+def moves(settings: Settings, n: int) -> int:
+    """How often z are moved in a search for n images."""
+    return settings.steps * -(-n // images_at_once(settings))
+
+
 class Search:
     """A trained GAN with settings; `weights` names the net that is searched, "ema" or "g".
 
@@ -65,14 +75,16 @@ class Search:
             )
         self.D.normalise_weights(iterate=False)
 
-    def run(self, x: Array, w: Array, seed: int = 0) -> tuple[Array, Array]:
+    def run(self, x: Array, w: Array, seed: int = 0, advance: Callable[[], None] = lambda: None) -> tuple[Array, Array]:
         """x, w (N, *shape) host -> z (N, Z) and G(z) (N, *shape), host. x is not read where w is 0.
 
-        Raises ShapeError when the shapes are not those of the run's samples, ConfigError when a gradient is not finite.
+        `advance` is called after each of the `moves`. Raises ShapeError when the shapes are not those of the run's
+        samples, ConfigError when a gradient is not finite.
         """
         expect("x", x, None, *self.task.shape)
         expect("w", w, len(x), *self.task.shape)
-        at_once = max(1, AT_ONCE // self.settings.restarts)
+        self.advance = advance
+        at_once = images_at_once(self.settings)
         z, y = [], []
         for start in range(0, len(x), at_once):
             part = slice(start, start + at_once)
@@ -118,6 +130,7 @@ class Search:
         for t in range(1, c.steps + 1):
             rates = c.lr, 1 / (1 - BETA1**t), 1 / (1 - BETA2**t)
             run("search", part, host_words(0, t, [rates], self.task.dtype), [])
+            self.advance()
         if self.task.bad():
             raise ConfigError(f"the search met a gradient that is not finite; give a learning rate below {c.lr:g}")
         return ops.to_numpy(z), ops.to_numpy(self.G.forward(z, mode="running")[0])

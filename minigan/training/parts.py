@@ -22,6 +22,7 @@ from minigan.tasks import TASKS, Task, make_task
 from minigan.training.features import classifier
 from minigan.training.plans import check_forced, open_backend
 
+_OF_VECTORS = ("gan", "classifier")  # the tasks that take vectors as well
 POINTS = 1000  # samples drawn where a sample is a point
 
 
@@ -77,9 +78,11 @@ def prepare(config: Config, resume: bool = False) -> Parts:
     ops, note = open_backend(config, resume)
     dataset = open_data(config)
     if dataset.stored is None and RANGES[config.data.range]:
+        key = "data.range=raw" if config.model.output == "none" else "model.output=none"
+        advice = f"add --set {key}" if config.task.name in _OF_VECTORS else "give pictures"
         raise ConfigError(
             f"{dataset.name} holds vectors, whose values are kept as they are, but model.output = "
-            f"{config.model.output!r} gives {config.data.range} alone; add --set model.output=none"
+            f"{config.model.output!r} and data.range = {config.data.range!r} want values in a range; {advice}"
         )
     # resolved: a resume takes the same backend, and finds the same file from any folder
     name, other = _found(config.data.name), _found(config.data.other)
