@@ -18,10 +18,11 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import command, gpu_table, measure, works
+from benchmarks import command, gpu_table, works
 from benchmarks.processes import Failed, Worker
 from minigan import config as configs
 from minigan.errors import MiniganError
+from minigan.study import measure
 
 PRECISIONS = {"float32": {}, "tf32": {"MINIGAN_PLAN": "cublas_tf32"}}
 VARIANTS = [  # PyTorch's: how it runs, in which memory format; compiling takes longest

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import command, measure, works
+from benchmarks import command, works
 from benchmarks.ops import rates
 from benchmarks.processes import Worker
 from minigan import config as configs
+from minigan.study import measure
 
 STEPS = [work for work in works.STEPS if work["kind"] == "step" and "set" not in work]
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import minigan_nets
-from benchmarks.minigan_ops import about, cost
+from benchmarks.minigan_ops import about
 from minigan import backends
 from minigan.backends.proxies import Timed
+from minigan.study.work import cost
 
 __all__ = ["about", "prepare"]
 
@@ -34,7 +35,7 @@ class Apart:
             row = {"layer": layer or "step", "pass": which, "op": op, "shapes": shapes}
             row |= {"calls": times, **{k: v if k == "implementation" else v * times for k, v in found.items()}}
             rows.append(row | {"seconds": by_step[-n:].sum(axis=1).tolist()})
-        self.timed.calls.clear()
+        self.timed.events.clear()
         self.steps = 0
         return rows
 

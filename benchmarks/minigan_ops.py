@@ -9,9 +9,9 @@ import numpy as np
 from benchmarks import minigan_nets
 from benchmarks.works import EPS, KERNEL, RATE, SLOPE, N
 from minigan import backends, rng
-from minigan.backends import costs
 from minigan.backends.clock import CLIP, HOST_WORDS, WORDS, host_words
 from minigan.models.shapes import Act, pads
+from minigan.study.work import cost
 
 Passes = dict[str, tuple[Any, ...]]  # pass -> op and its arguments
 _PEAK_S = 0.5
@@ -83,23 +83,6 @@ KINDS = {
     "dropout": _dropout,
     "adam": _adam,
 }
-
-
-def done(ops: Any, op: str, *args: Any) -> tuple[str, int]:
-    """The implementation, where a plan chose among several, and the operations that are really done.
-
-    A backend that tells (work_of) is believed; other ops do those of the direct algorithm whose input is no padding.
-    """
-    shapes = costs.shapes(args)
-    told = ops.work_of(op, *shapes) if hasattr(ops, "work_of") else None
-    return told or ("", costs.touched_flops(op, *shapes))
-
-
-def cost(ops: Any, op: str, *args: Any) -> dict[str, Any]:
-    """What one call costs, as rows of results have it."""
-    implementation, done_flops = done(ops, op, *args)
-    counted = {"flops": costs.flops(op, *args), "done_flops": done_flops, "bytes": costs.bytes_moved(op, *args)}
-    return {"implementation": implementation, **counted}
 
 
 def prepare(settings: dict[str, Any], work: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, Any]]:

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import command, measure, works
+from benchmarks import command, works
 from benchmarks.processes import Worker
+from minigan.study import measure
 
 CONVOLUTIONS = ("conv2d", "conv2d_dgrad", "conv2d_wgrad")
 FORMATS = {"contiguous": False, "channels-last": True}

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks import command, measure, works
+from benchmarks import command, works
 from benchmarks.processes import Failed, Worker
 from minigan import config as configs
 from minigan.errors import MiniganError
+from minigan.study import measure
 
 FLAGS = {"channels_last": "channels-last", "fused": "fused Adam", "compile": "torch.compile", "bf16": "bf16"}
 VARIANTS = [

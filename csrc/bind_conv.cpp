@@ -201,7 +201,8 @@ void bind_conv(Module& kernels) {
     py::class_<ReadyPixels>(kernels, "ReadyPixels")
         .def_readonly("x", &ReadyPixels::array)
         .def_readonly("name", &ReadyPixels::name)
-        .def_property_readonly("shape", &ReadyPixels::shape_of_array);
+        .def_property_readonly("shape", &ReadyPixels::shape_of_array)
+        .def_property_readonly("nbytes", [](const ReadyPixels& p) { return p.numbers.nbytes(); });  // beside those of x
     kernels.def("ready_image", &ready_image);
     kernels.def("ready_conv2d", [](const Kernels& k, const std::string& name, py::handle w, py::handle hw, py::handle stride,
                                    py::handle padding) { return ready_kernel(k, name, FORWARD, w, hw, stride, padding); });

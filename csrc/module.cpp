@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "arrays.h"
+#include "bandwidth.h"
 #include "dispatch.h"
 #include "parallel.h"
 
@@ -78,6 +79,12 @@ PYBIND11_MODULE(_cpp, m) {
     m.def("set_threads", &set_threads, py::arg("count"), "Another number of threads from now on; the results are the same.");
     m.def("blocks_made", &minigan::blocks_made, "Blocks of memory asked of the system so far; a warm training step adds none.");
     m.def("kernels", &minigan::find, py::arg("isa"), py::return_value_policy::reference, "The table of one instruction set.");
+    m.def("copy_peak", &minigan::copy_peak, py::arg("bytes"), py::arg("seconds"), py::call_guard<py::gil_scoped_release>(),
+          "GB/s read and written by a copy within `bytes` of each thread, over all threads: the best of many rounds.");
+    m.def("read_peak", &minigan::read_peak, py::arg("bytes"), py::arg("seconds"), py::call_guard<py::gil_scoped_release>(),
+          "GB/s read within `bytes` of each thread, over all threads: the best of many rounds.");
+    m.def("update_peak", &minigan::update_peak, py::arg("bytes"), py::arg("seconds"),
+          py::call_guard<py::gil_scoped_release>(), "GB/s read and written in place; else as copy_peak.");
     minigan::Module kernels(m, "Kernels");
     kernels.def_readonly("isa", &Kernels::isa)
         .def("fma_peak", &fma_peak, py::arg("seconds"), "The measured peak of multiply-adds in GFLOP/s, over all threads.");

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from minigan.commands.evaluate import evaluate
 from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
+from minigan.commands.profile import profile
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -442,8 +443,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-app.command()(evaluate)
-app.command()(inspect)
-app.command()(explain)
+for command in (evaluate, inspect, explain, profile):
+    app.command()(command)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

@@ -16,11 +16,12 @@ from minigan.errors import MiniganError
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
 
-from benchmarks import measure, modes, step, table, works  # noqa: E402
+from benchmarks import modes, step, table, works  # noqa: E402
 from benchmarks.layers import merged, taken_apart  # noqa: E402
 from benchmarks.minigan_layers import Apart  # noqa: E402
 from benchmarks.ops import rates  # noqa: E402
 from benchmarks.step import variants  # noqa: E402
+from minigan.study import measure  # noqa: E402
 
 
 def test_a_summary_has_median_and_quartiles_over_all_rounds() -> None:
@@ -122,13 +123,13 @@ def test_rates_count_direct_and_done_work_apart() -> None:
 def test_a_take_sums_the_calls_of_each_of_the_last_steps() -> None:
     timed = proxies.Timed(load("numpy"))
     apart = Apart(timed, lambda: None)
-    args = (2, 3), (3, 4), None
-    for _ in range(3):
+    linear, bent = ((2, 3), (3, 4), None), ((2, 4), (2, 4), None)
+    timed.args |= {("g.0", "linear"): {linear: linear}, ("g.0", "activation_backward"): {bent: bent}}
+    for k in range(3):
         apart()
-    timed.calls["g.0", "forward", "linear", args[:2]] = proxies.Calls(args, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    timed.calls["g.0", "backward", "activation_backward", ((2, 4), (2, 4))] = proxies.Calls(
-        ((2, 4), (2, 4), None), [1.0] * 3
-    )
+        for seconds in (2.0 * k + 1, 2.0 * k + 2):
+            timed.events.append(("g.0", "forward", "linear", linear, 0.0, seconds))
+        timed.events.append(("g.0", "backward", "activation_backward", bent, 0.0, 1.0))
     (row,) = apart.take(2)  # the activation is none and so does nothing
     assert (row["layer"], row["pass"], row["op"], row["calls"], row["seconds"]) == (
         "g.0", "forward", "linear", 2, [7.0, 11.0],

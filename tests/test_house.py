@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "training": _TRAINING,
     "evaluate": f"{_TRAINING} evaluate",
     "study": f"{_TRAINING} study",
+    "study.roofs": f"{_TRAINING} study _cpp",
     "api": f"{_TRAINING} evaluate study",
     "progress": "",
     "commands": f"{_TRAINING} evaluate study progress",

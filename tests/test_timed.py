@@ -1,6 +1,9 @@
 """proxies.Timed: whose time it notes, under which name, and that it changes nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +66,62 @@ def test_a_timed_step_is_the_same_step() -> None:
     ops = {(op, "." in layer) for layer, _, op, _ in timed.calls}
     assert {("linear", True), ("linear_wgrad", True), ("logit_loss", False), ("adam_step", False)} <= ops
     assert ("linear", False) not in ops
+
+
+def test_another_layer_gets_its_own_name_and_a_cached_op_stays_the_layers_own() -> None:
+    timed = proxies.Timed(load("numpy"))
+    x = np.ones((2, 3), np.float32)
+    one = timed.named("g.0")
+    one.mul(x, x)
+    one.mul(x, x)  # found in the proxy itself now
+    one.named("g.1").mul(x, x)
+    timed.mul(x, x)
+    assert [e[0] for e in timed.events] == ["g.0", "g.0", "g.1", ""]
+
+
+def test_a_layers_first_array_stands_for_its_others_but_a_steps_does_not() -> None:
+    timed = proxies.Timed(load("numpy"))
+    layer = timed.named("g.0")
+    x, y = np.ones((2, 3), np.float32), np.ones((2, 1), np.float32)
+    for ops in (layer, timed):
+        ops.concat(x, y)
+        ops.concat(x, x)
+        ops.concat(y, x)
+    assert [e[3] for e in timed.events] == [
+        ((2, 3), (2, 1)), ((2, 3), (2, 1)), ((2, 1), (2, 3)), ((2, 3), (2, 1)), ((2, 3), (2, 3)), ((2, 1), (2, 3)),
+    ]  # fmt: skip
+
+
+def test_moves_are_noted_when_asked_for_and_pauses_lie_outside_of_ops(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = map(float, count())
+    monkeypatch.setattr(proxies, "perf_counter", lambda: next(ticks))
+    paused: list[None] = []
+    timed = proxies.Timed(load("numpy"), {"zeros"}, lambda: paused.append(None))
+    timed.zeros((3,))
+    assert [e[2:] for e in timed.events] == [(proxies.PAUSE, (), 0.0, 1.0), ("zeros", (None,), 2.0, 3.0)]
+    assert len(paused) == 1 and list(timed.calls) == [("", "", "zeros", ())]
+
+
+def test_a_backend_that_is_watched_is_shown_what_runs() -> None:
+    seen: list[str] = []
+
+    class Watched:
+        LATE = True
+
+        @staticmethod
+        @contextmanager
+        def span(name: str) -> Iterator[None]:
+            seen.append(name)
+            yield
+            seen.append("end")
+
+        def mul(self, x: Any, y: Any) -> None:
+            seen.append("op")
+
+        def synchronize(self) -> None:
+            seen.append("waited")
+
+    timed = proxies.Timed(Watched())
+    timed.announce("forward")
+    timed.named("g.0").mul(np.ones(2), np.ones(2))
+    assert seen == ["g.0 forward mul", "op", "end", "waited"]

@@ -31,7 +31,7 @@ class Cost(NamedTuple):
 
 def shapes(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments with a shape in the place of each array."""
-    return tuple(tuple(a.shape) if hasattr(a, "shape") else a for a in args)
+    return tuple(tuple(a.shape) if isinstance(getattr(a, "shape", None), tuple) else a for a in args)
 
 
 def flops(op: str, *args: Any) -> int:

@@ -16,7 +16,7 @@ class Planned:
 
     def __init__(self, ops: Any, rows: Mapping[plan.Key, str]):
         names = ["NAME", "ISA", "BUILD", "by", *(name for name in ops.__all__ if not hasattr(Planned, name))]
-        names += [name for name in ("LATE", "graphs") if hasattr(ops, name)]
+        names += [name for name in ("LATE", "SIMULATED", "graphs", "span") if hasattr(ops, name)]
         vars(self).update({name: getattr(ops, name) for name in names})
         self._ops = ops
         self._rows = {row: name for row, name in rows.items() if row[0] not in plan.FORCED}
@@ -24,6 +24,13 @@ class Planned:
     def chosen(self, op: str, image: Shape, w: Shape, stride: Pair) -> str:
         """The implementation that serves such a call."""
         return self._rows.get((op, image, w, stride)) or self._ops.chosen(op, image, w, stride)
+
+    def work_of(self, op: str, *args: Any) -> tuple[str, int] | None:
+        """The implementation that serves op(*args), arrays as shapes, and what it really does; see a backend's own."""
+        if op not in plan.OPS:
+            return self._ops.work_of(op, *args)
+        image, w, stride = (args[i] for i in plan.OPS[op])
+        return self._ops.work_of(op, *args, impl=self._rows.get((op, image, w, stride), ""))
 
     def conv2d(self, x: Array, w: Array, b: Array | None, stride: Pair, padding: Pads, act: Act | None = None) -> Array:
         """x (N,H,W,I), w (KH,KW,I,O), b (O,) or None -> y (N,P,Q,O)."""

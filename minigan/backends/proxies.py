@@ -1,5 +1,6 @@
 """Wrappers of a backend, a few lines each, because a backend is a flat list of functions."""
 
+from collections.abc import Callable, Collection
 from time import perf_counter
 from typing import Any, NamedTuple, Self
 
@@ -75,30 +76,86 @@ class Calls(NamedTuple):
     elapsed_s: list[float]
 
 
-class Timed(Proxy):
-    """Runs every op and notes its time: `calls`, by layer, pass, op and the shapes of its arrays, as they appear.
+PAUSE = "pause"  # an event that is no op: what `before` did
 
-    Only what stands in the table of costs counts as an op; asarray, zeros and their like are passed on.
+
+class Event(NamedTuple):
+    """One call: which layer made it, in which pass, of which op, the shape of each argument (None for what is no
+    array), and from when to when."""
+
+    where: str
+    which: str
+    op: str
+    shapes: tuple[Shape | None, ...]
+    start_s: float
+    end_s: float
+
+
+class Timed(Proxy):
+    """Runs every op and notes its time: `events`, plain tuples, in order; and `calls`, by layer, pass, op and shapes.
+
+    Only what stands in the table of costs counts as an op; asarray, zeros and their like are passed on, unless `also`
+    names them. `before` is called before each op, outside its time (to flush caches). A backend that has `span(name)`
+    is shown which op runs, for profilers of its own. All this is lean: a small net's op takes a few microseconds.
     """
 
-    def __init__(self, ops: Any):
+    def __init__(self, ops: Any, also: Collection[str] = (), before: Callable[[], object] | None = None):
         super().__init__(ops)
-        self.calls: dict[tuple[str, str, str, tuple[Shape, ...]], Calls] = {}
+        self._noted, self._before = costs.TABLE.keys() | set(also), before
+        self.events: list[tuple[str, str, str, tuple[Shape | None, ...], float, float]] = []
+        # layer and op -> shapes -> the arguments, arrays as shapes, of the first such call
+        self.args: dict[tuple[str, str], dict[tuple[Shape | None, ...], tuple[Any, ...]]] = {}
+
+    def named(self, where: str) -> Self:
+        seen = super().named(where)
+        for key in self._noted & vars(seen).keys():  # made for another layer
+            del vars(seen)[key]
+        return seen
+
+    @property
+    def calls(self) -> dict[tuple[str, str, str, tuple[Shape, ...]], Calls]:
+        """The events by what was called, in the order of first calls."""
+        found: dict[tuple[str, str, str, tuple[Shape, ...]], Calls] = {}
+        for where, which, op, shapes, start, end in self.events:
+            if op != PAUSE:
+                key = where, which, op, tuple(s for s in shapes if s is not None)
+                found.setdefault(key, Calls(self.args[where, op][shapes], [])).elapsed_s.append(end - start)
+        return found
 
     def __getattr__(self, key: str) -> Any:
         op = getattr(self._ops, key)
-        if key not in costs.TABLE:
+        if key not in self._noted:
             return op
+        where, place, before = self._where, self._place, self._before
+        known, note, span = self.args.setdefault((where, key), {}), self.events.append, getattr(self._ops, "span", None)
+        synchronize = self._ops.synchronize if getattr(self._ops, "LATE", False) else None
+        alike: dict[Shape | None, tuple[Shape | None, ...]] = {}  # a layer's first array says what the others are
 
         def timed(*args: Any) -> Any:
+            if before:
+                start = perf_counter()
+                before()
+                note(("", "", PAUSE, (), start, perf_counter()))
             start = perf_counter()
-            out = op(*args)
-            self._ops.synchronize()
-            elapsed_s = perf_counter() - start
-            row = self._where, self._place["pass"], key, tuple(a.shape for a in args if hasattr(a, "shape"))
-            if row not in self.calls:
-                self.calls[row] = Calls(costs.shapes(args), [])
-            self.calls[row].elapsed_s.append(elapsed_s)
+            if span:
+                with span(f"{where or 'step'} {place['pass']} {key}"):
+                    out = op(*args)
+            else:
+                out = op(*args)
+            if synchronize:
+                synchronize()
+            end = perf_counter()
+            first = getattr(args[0], "shape", None)
+            shapes = alike.get(first)
+            if shapes is None:
+                found = (getattr(a, "shape", None) for a in args)
+                shapes = tuple(s if isinstance(s, tuple) else None for s in found)  # a NumPy type has no tuple there
+                if shapes not in known:
+                    known[shapes] = costs.shapes(args)
+                if first is not None and "." in where:
+                    alike[first] = shapes
+            note((where, place["pass"], key, shapes, start, end))
             return out
 
+        vars(self)[key] = timed  # found at once the next time
         return timed

@@ -16,8 +16,9 @@ _CONVOLUTIONS: dict[str, Callable[..., tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
-def work_of(op: str, *args: Any) -> tuple[str, int] | None:
-    """The implementation that the plan chooses, and its additions and multiplications; None for what is no convolution.
+def work_of(op: str, *args: Any, impl: str = "") -> tuple[str, int] | None:
+    """The implementation `impl`, or the one that the plan chooses, and its additions and multiplications; None for what
+    is no convolution.
 
     `args` are the op's own, with a shape in the place of each array (costs.shapes). What was made ready beforehand
     counts as if the call had made it.
@@ -25,5 +26,5 @@ def work_of(op: str, *args: Any) -> tuple[str, int] | None:
     if op not in _CONVOLUTIONS:
         return None
     image, x, w, stride, padding = _CONVOLUTIONS[op](*args)
-    name = chosen(op, image, w, stride)
+    name = chosen(op, image, w, stride, impl)
     return name, round(sum(kernels.conv_flops(name, op, x, w, stride, padding)))

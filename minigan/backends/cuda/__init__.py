@@ -65,6 +65,7 @@ from minigan.backends.cuda.norm_tangent import (
 from minigan.backends.cuda.optim import adam_step, clip_scale, ema_update, finite_flag, rmsprop_step, sgd_step
 from minigan.backends.cuda.plumbing import asarray, copyto, empty, prepare, prepare_image, synchronize, to_numpy, zeros
 from minigan.backends.cuda.plumbing import graphs as graphs
+from minigan.backends.cuda.plumbing import span as span
 from minigan.backends.cuda.pointwise import (
     activation,
     activation_backward,

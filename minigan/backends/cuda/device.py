@@ -9,6 +9,8 @@ reads it is still queued. How a queue is recorded and replayed: streams.py.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -68,6 +70,10 @@ class Host(HostStreams):
         """Waits until all that was queued is done."""
         self.refuse("waits for the device")
 
+    def span(self, name: str) -> AbstractContextManager[object]:
+        """Nobody watches."""
+        return nullcontext()
+
     def view(self, a: Array, axes: int) -> Any:
         """`a` as kernels take it: with its own axes, or as one."""
         return on_host(self.known(a if a.ndim == axes else a.reshape(-1)))
@@ -125,6 +131,19 @@ class CuPy(CuPyStreams):
         """Waits until all that was queued is done."""
         self.refuse("waits for the device")
         self.stream.synchronize()
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """A range of this name (NVTX) around what is done meanwhile, for Nsight Systems and Nsight Compute."""
+        nvtx = self._cupy.cuda.nvtx
+        if not nvtx.available:
+            yield
+            return
+        nvtx.RangePush(name)
+        try:
+            yield
+        finally:
+            nvtx.RangePop()
 
     def _wrap(self, a: Array, axes: int) -> Any:
         shape = a.shape if a.ndim == axes else (a.size,)

@@ -1,5 +1,6 @@
 """Arrays in and out. They live on the GPU, as CuPy arrays; in the simulator they are NumPy arrays."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,11 @@ def prepare_image(x: Array, w: Array, stride: Pair, padding: Pads) -> Any:
 def synchronize() -> None:
     """Waits until all work is done."""
     device().synchronize()
+
+
+def span(name: str) -> AbstractContextManager[object]:
+    """A range that NVIDIA's profilers show under this name."""
+    return device().span(name)
 
 
 def graphs(clock: Array) -> Graphs:

@@ -9,21 +9,22 @@ from minigan.backends.cuda.fft import cycle
 from minigan.models.shapes import Pads, Pair, Shape, conv_out
 
 
-def work_of(op: str, *args: Any) -> tuple[str, int] | None:
-    """The implementation that the plan chooses, and its additions and multiplications; None for what has but one.
+def work_of(op: str, *args: Any, impl: str = "") -> tuple[str, int] | None:
+    """The implementation `impl`, or the one that the plan chooses, and its additions and multiplications; None for what
+    has but one.
 
     `args` are the op's own, with a shape in the place of each array (costs.shapes).
     """
     if op in plan.DENSE:
         image, w = (args[i] for i in plan.DENSE[op])
-        return chosen(op, image, w), 2 * image[0] * prod(w)
+        return impl or chosen(op, image, w), 2 * image[0] * prod(w)
     if op not in plan.OPS:
         return None
     image, w, stride = (args[i] for i in plan.OPS[op])
     padding = args[plan.OPS[op][2] + 1]
     in_hw = args[5] if op == "conv2d_dgrad" else image[1:3]
     out_hw = conv_out(in_hw, w[:2], stride, padding)
-    name = chosen(op, image, w, stride)
+    name = impl or chosen(op, image, w, stride)
     if name == "fft":
         return name, _of_spectra(op, image[0], in_hw, out_hw, w, padding)
     taps = prod(out_hw) * w[0] * w[1]

@@ -6,8 +6,8 @@ A side that is far behind is measured in fewer rounds: its seconds would be most
 """
 
 import time
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +53,20 @@ def interleave(
             blocks[name].append(sides[name](FEWEST if name in seldom else calls[name]))
         tick()
     return blocks
+
+
+class Spread(NamedTuple):
+    """Median, 20th and 80th percentile."""
+
+    median_s: float
+    p20_s: float
+    p80_s: float
+
+
+def spread(seconds: Sequence[float]) -> Spread:
+    """Of all that was measured."""
+    p20, median, p80 = np.quantile(seconds, [0.2, 0.5, 0.8])
+    return Spread(float(median), float(p20), float(p80))
 
 
 def summary(blocks: list[list[float]]) -> Summary:

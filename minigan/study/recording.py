@@ -1,0 +1,239 @@
+"""Steps of a run, whole and taken apart: the very step that trains, on the very data, with every op's time noted.
+
+Blocks of whole steps and of steps taken apart take turns (measure.py), so a clock that drifts or a neighbour who wakes
+up meets both alike. Weights move as in training; nothing is written. The batch is read within the step, where training
+reads it ahead in a thread, so that its whole cost is seen. What a step taken apart consists of:
+
+    start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minigan import config as configs
+from minigan.backends.proxies import PAUSE, Event, Timed
+from minigan.config import Config
+from minigan.errors import ConfigError
+from minigan.models.net import Net
+from minigan.study import measure
+from minigan.study.roofs import caches
+from minigan.study.work import MOVES
+from minigan.training import checkpoint, trainer
+from minigan.training.parts import Parts, prepare
+
+ENOUGH_QUIET = 8
+FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
+WARM = 3
+_FLUSH_BYTES = 64 << 20
+
+
+class Step(NamedTuple):
+    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops.
+
+    `quiet`: all the while the system left us the cores (no involuntary switch to another process).
+    """
+
+    start_s: float
+    fetched_s: float
+    end_s: float
+    quiet: bool
+    parts: tuple[tuple[float, float], ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Without what went into flushing caches."""
+        return self.end_s - self.start_s - sum(e.end_s - e.start_s for e in self.events if e.op == PAUSE)
+
+
+class _Runner:
+    """A task's `run`, which notes from when to when each part runs."""
+
+    def __init__(self, run: Callable[..., Any], parts: list[tuple[float, float]]):
+        self._run, self._parts = run, parts
+
+    def __call__(self, *args: Any) -> Any:
+        start = time.perf_counter()
+        out = self._run(*args)
+        self._parts.append((start, time.perf_counter()))
+        return out
+
+
+class Recording:
+    """A run opened to be taken apart: `whole(n)` and `apart(n)` make n steps, kept in `whole_steps` and `steps`."""
+
+    def __init__(self, parts: Parts, cold: bool = False):
+        self.parts, self.task, self.cold = parts, parts.task, cold
+        if self.task.lacks:
+            raise ConfigError(self.task.lacks)
+        self.timed = Timed(parts.ops, MOVES, flusher(parts.ops) if cold else None)
+        self.whole_steps: list[Step] = []
+        self.steps: list[Step] = []
+        self.number = 0
+
+    def whole(self, n: int) -> None:
+        """n steps as they are."""
+        self.whole_steps += [self._step() for _ in range(n)]
+
+    def apart(self, n: int) -> None:
+        """n steps, every op of them noted."""
+        spans: list[tuple[float, float]] = []
+        kept = self.task.run
+        self.task.use(self.timed)
+        self.task.run = _Runner(self.task.run, spans)
+        events, made = self.timed.events, []
+        events.clear()
+        try:
+            for _ in range(n):  # as little as possible is done between steps, where it would cool the caches
+                made.append((self._step(), len(events), len(spans)))
+        finally:
+            self.task.use(self.parts.ops)
+            self.task.run = kept
+        first, part = 0, 0
+        for step, last, parts in made:
+            noted = tuple(map(Event._make, events[first:last]))
+            self.steps.append(step._replace(parts=tuple(spans[part:parts]), events=noted))
+            first, part = last, parts
+
+    def _step(self) -> Step:
+        """One step. Raises ConfigError on a number that is not finite."""
+        before = _switches()
+        start = time.perf_counter()
+        n = self.task.batches_per_step
+        batches, labels = self.parts.given([self.parts.batches.at(self.number * n + k) for k in range(n)])
+        fetched = time.perf_counter()
+        self.task.step(batches, self.number, labels)
+        bad = not self.task.late and self.task.bad()
+        self.parts.ops.synchronize()
+        end = time.perf_counter()
+        self.number += 1
+        if bad:
+            raise ConfigError(f"step {self.number} was not finite, so it is no training step; minigan train says where")
+        return Step(start, fetched, end, _switches() == before)
+
+    def saved_bytes(self) -> dict[str, int]:
+        """Layer -> bytes that its forward pass keeps for its backward pass: in one step, the pass that keeps most.
+
+        Counts once what two layers share: the output of one that is the input of the next is the first one's.
+        """
+        found = saved_bytes(list(self.task.nets.values()), lambda: self.apart(1))  # called, not replayed by a graph
+        self.steps.pop()
+        return found
+
+
+def quiet(steps: list[Step]) -> list[Step]:
+    """The steps in which the system took no core away, if there are some; else all."""
+    found = [step for step in steps if step.quiet]
+    return found if len(found) >= ENOUGH_QUIET else steps
+
+
+def _switches() -> int:
+    """How often any thread of this process had to make room for another process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def flusher(ops: Any) -> Callable[[], None]:
+    """What drives everything else out of the caches: a walk through twice the bytes that they hold."""
+    held = max((size for _, size, _ in caches()), default=0)
+    large = ops.zeros((max(_FLUSH_BYTES, 2 * held) // 4,))
+
+    def flush() -> None:
+        ops.clip(large, 1.0)
+        ops.synchronize()
+
+    return flush
+
+
+def prepared(name: str, overrides: list[configs.Override], complete: Callable[[Config], Config] | None = None) -> Parts:
+    """A preset, a TOML file or a run folder, with its newest checkpoint's weights, as it trains.
+
+    `complete` may fill in what a configuration leaves to be found.
+    """
+    path = Path(name)
+    if not (path / trainer.CONFIG).is_file():
+        config = configs.load(name, overrides)
+        return prepare(complete(config) if complete else config)
+    config = configs.from_dict(trainer.recorded(path).to_dict(), str(path), overrides)
+    parts = prepare(complete(config) if complete else config, resume=True)
+    saved = checkpoint.newest(path / checkpoint.FOLDER)
+    if saved:
+        trainer.restore(parts.task, checkpoint.load(saved))
+    return parts
+
+
+def warmed(recording: Recording) -> float:
+    """Runs the first steps, which count for nothing; the seconds of a warm one."""
+    recording.whole(WARM)
+    recording.apart(1)
+    seconds = min(step.elapsed_s for step in recording.whole_steps)
+    recording.whole_steps.clear()
+    recording.steps.clear()
+    return seconds
+
+
+def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> None:
+    """Makes `steps` whole steps and as many that are taken apart, in turns. `tick(share)` says how much is done.
+
+    `steps` 0: as many as take about ABOUT_S seconds of each kind.
+    """
+    seconds = warmed(recording)
+    steps = steps or min(MOST, max(FEWEST, round(ABOUT_S / seconds)))
+    block = min(measure.calls_per_block(seconds), -(-steps // 5))
+    order = [recording.whole, recording.apart]
+    while (done := len(recording.steps)) < steps:
+        for make in order:
+            make(min(block, steps - done))
+        order.reverse()
+        tick(len(recording.steps) / steps)
+
+
+def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
+    """As Recording.saved_bytes, of the layers of `nets` during `step()`."""
+    seen: set[int] = set()
+    kept: list[Any] = []  # nothing is freed meanwhile, so no address comes twice
+    found: dict[str, int] = {}
+    layers: list[Any] = [layer for net in nets for layer in net.layers]
+
+    def watched(layer: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **more: Any) -> Any:
+            y, ctx = forward(*args, **more)
+            kept.append(ctx)
+            size = 0
+            for a in _arrays(ctx):
+                if (at := _address(a)) not in seen:
+                    seen.add(at)
+                    size += int(a.nbytes)
+            found[layer.name] = max(found.get(layer.name, 0), size)
+            return y, ctx
+
+        return run
+
+    for layer in layers:
+        layer.forward = watched(layer, layer.forward)
+    try:
+        step()
+    finally:
+        for layer in layers:
+            del layer.forward
+    return found
+
+
+def _arrays(ctx: Any) -> Iterator[Any]:
+    if isinstance(ctx, dict | list | tuple):
+        for part in ctx.values() if isinstance(ctx, dict) else ctx:
+            yield from _arrays(part)
+    elif hasattr(ctx, "shape"):
+        if hasattr(ctx, "x"):  # an image made ready: the array, and what was made of it
+            yield ctx.x
+        yield ctx
+
+
+def _address(a: Any) -> int:
+    """Where its numbers lie: the same for an array and for its reshaped view."""
+    for key in ("__array_interface__", "__cuda_array_interface__"):
+        if hasattr(a, key):
+            return int(getattr(a, key)["data"][0])
+    return id(a)
