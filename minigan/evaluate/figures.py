@@ -55,7 +55,7 @@ def by_class(made: Evaluation, side: Side) -> Image.Image | None:
         return None
     kept = [np.flatnonzero(side.labels == k)[:PER_CLASS] for k in range(min(made.judge.against.classes, MOST_CLASSES))]
     index = np.concatenate(kept)
-    return pictures.by_class(side.items[index], side.labels[index])
+    return pictures.by_class(side.items[index], (0.0, 255.0), side.labels[index])
 
 
 def nearest(made: Evaluation, side: Side) -> Image.Image | None:
