@@ -68,6 +68,17 @@ def test_images_are_compared_as_eight_bits_and_vectors_as_they_are() -> None:
     assert as_items(x, (-1.0, 1.0)).reshape(-1).tolist() == [0, 128, 255, 255]
     assert np.allclose(as_floats(as_items(x, (-1.0, 1.0)), -1.0, 1.0), x.clip(-1, 1), atol=1.001 / 255)  # half a level
     assert as_items(x.reshape(2, 2), (0.0, 1.0)).tolist() == x.reshape(2, 2).tolist()
+    signal = as_items(x.reshape(1, 1, 2, 2), (-1.0, 1.0))
+    assert signal.dtype == np.float32 and signal.tolist() == x.reshape(1, 4).tolist()  # whose features are of vectors
+
+
+def test_signals_are_cut_as_the_run_cut_them(tmp_path: Path) -> None:
+    given = np.random.default_rng(0).uniform(-1, 1, (3, 50 * 64)).astype(np.float32)
+    np.save(tmp_path / "signals.npy", given)
+    config = configs.load("wave", [f"data.name={tmp_path / 'signals.npy'}", "data.window=64", "model.width=2"])
+    real = real_rows(config, (1, 64, 1), VALUES, n=60)
+    rows = {row.tobytes() for row in given.reshape(-1, 64)}
+    assert real.train.shape == (60, 64) and all(row.tobytes() in rows for row in real.train)
 
 
 # Features

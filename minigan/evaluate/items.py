@@ -61,7 +61,8 @@ def real_rows(config: Any, shape: tuple[int, ...], values: tuple[float, float], 
     """The same of a configuration: of items of `shape`, in which black and white are `values`."""
     c = config.data
     size, channels = c.size or None, c.channels or None
-    dataset = load_data(data or c.name, value_range=values if len(shape) == 3 else None, size=size, channels=channels)
+    given = values if len(shape) == 3 else None
+    dataset = load_data(data or c.name, value_range=given, size=size, channels=channels, window=c.window or None)
     if dataset.shape != shape:
         raise ConfigError(f"{dataset.name} holds items of {dataset.shape}, the run makes {shape}; give other data")
     test = test_files(dataset, size, channels)
@@ -90,7 +91,11 @@ def real_rows(config: Any, shape: tuple[int, ...], values: tuple[float, float], 
 
 
 def as_items(x: NDArray[Any], values: tuple[float, float]) -> Items:
-    """x (N, *shape) as a generator or a data set gives it -> as it is compared."""
+    """x (N, *shape) as a generator or a data set gives it -> as it is compared: images as a file holds them, signals
+    (N,1,L,C) as vectors (N, L C).
+    """
+    if pictures.is_signal(x.shape[1:]):
+        return x.reshape(len(x), -1).astype(np.float32)
     return pictures.to_uint8(x, values) if x.ndim == 4 else x.astype(np.float32)
 
 
