@@ -14,6 +14,7 @@ from runs import run, small
 from scipy.ndimage import gaussian_filter
 
 from minigan import cli, data
+from minigan import config as configs
 from minigan.errors import ConfigError, DataError
 from minigan.evaluate import features, report, store
 from minigan.evaluate.during import TABLE
