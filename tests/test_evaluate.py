@@ -74,10 +74,10 @@ def test_images_are_compared_as_eight_bits_and_vectors_as_they_are() -> None:
 
 
 def test_signals_are_cut_as_the_run_cut_them(tmp_path: Path) -> None:
-    given = np.random.default_rng(0).uniform(-1, 1, (3, 50 * 64)).astype(np.float32)
+    given = (np.random.default_rng(0).integers(-128, 129, (3, 50 * 64)) / 128).astype(np.float32)
     np.save(tmp_path / "signals.npy", given)
     config = configs.load("wave", [f"data.name={tmp_path / 'signals.npy'}", "data.window=64", "model.width=2"])
-    real = real_rows(config, (1, 64, 1), VALUES, n=60)
+    real = real_rows(config, (1, 64, 1), (-1.0, 1.0), n=60)
     rows = {row.tobytes() for row in given.reshape(-1, 64)}
     assert real.train.shape == (60, 64) and all(row.tobytes() in rows for row in real.train)
 
