@@ -122,7 +122,8 @@ def test_sources_are_the_ops_own(op: str) -> None:
     assert kernel[0].file.startswith("csrc/") and kernel[0].text.rstrip().endswith("}")
     for listing in (*ours, *kernel):
         assert listing.text.count("{") == listing.text.count("}") or listing.file.endswith(".py")
-        path = sources.PACKAGE.parent / listing.file
+        root = sources_cpp.CSRC if listing.file.startswith("csrc/") else sources.PACKAGE
+        path = root.parent / listing.file
         assert path.read_text().splitlines()[listing.line - 1] == listing.text.splitlines()[0]
     cuda = sources.cuda(op)
     assert cuda[0].text.startswith(f"def {op}(") and any("@kernel" in a.text or "_kernels(" in a.text for a in cuda[1:])

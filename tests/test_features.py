@@ -128,7 +128,7 @@ def test_it_is_trained_once_and_says_how_good_it_is(cache: Any) -> None:
     seen = made.see(held.read(np.arange(len(held))))
     assert made.record.accuracy == (seen.labels == held.labels).mean() > 0.9
     again.net.p[0] += 1.0
-    assert features._weights(made.net) == made.record.weights != features._weights(again.net)
+    assert features.weights_digest(made.net) == made.record.weights != features.weights_digest(again.net)
     assert made.record.held_rows == len(held) == 179 and made.classes == tuple("0123456789")
     assert json.loads(json.dumps(dataclasses.asdict(made.record)))["accuracy"] == made.record.accuracy
 

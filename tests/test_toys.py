@@ -50,5 +50,5 @@ def test_a_preset_runs_and_both_nets_move(preset: str, tmp_path: Path) -> None:
         before, after = getattr(first, net).p, getattr(run.task, net).p
         assert before.shape == after.shape and not np.array_equal(before, after), f"{net} stood still"
     assert run.sample(5).shape == (5, 2) and np.isfinite(run.sample(5)).all()
-    with pytest.raises(ConfigError, match=r"samples of shape \(2,\) are vectors, which have no uint8 form"):
+    with pytest.raises(ConfigError, match=r"samples of shape \(2,\) are no pictures and have no uint8 form"):
         run.sample(5, dtype="uint8")

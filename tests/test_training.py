@@ -244,7 +244,7 @@ def test_images_per_second_counts_every_real_image(tmp_path: Path, monkeypatch: 
     t.began, t.mark = 0.0, (0.0, 0)
     record = dict.fromkeys(("loss_d", "loss_g", "d_real", "d_fake", "grad_norm2_d", "grad_norm2_g"), np.float32(1))
     now_before = float(next(now)) + 0.5
-    t._log(5, record)
+    t._log(5, record, {})
     line = json.loads((tmp_path / "run" / "log.jsonl").read_text())
     assert line["images_per_s"] == round(5 * 2 * 50 / now_before, 1)
 

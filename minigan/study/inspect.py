@@ -98,7 +98,7 @@ def _net_rows(task: Task, key: str, net: Net, n: int) -> Iterator[Row]:
     net.backward(dy, ctx, need_dw=False)
     backward = _Work(watch)
     net.zero_grad()
-    watch.calls.clear()
+    watch.events.clear()
     net.backward(dy, ctx)
     full = _Work(watch)
     net.use(task.ops)
@@ -136,7 +136,7 @@ class _Work:
 
     def __init__(self, watch: Timed):
         self.calls = dict(watch.calls)
-        watch.calls.clear()
+        watch.events.clear()
 
     def flops(self, where: str, only: set[str] | None = None) -> int:
         """Operations of a layer's calls, or those to some ops."""
