@@ -18,7 +18,7 @@ from minigan.backends import load
 from minigan.backends.planned import Planned
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.errors import ConfigError, MiniganError
-from minigan.study import against, compare, one_op, profile, profile_html, profile_text, recording, roofs, trace
+from minigan.study import against, compare, measure, one_op, profile, profile_html, profile_text, recording, roofs, trace
 from minigan.study.roofs import Level, Roofs
 from minigan.study.work import MOVES, cost
 
@@ -116,9 +116,9 @@ def test_steps_of_the_most_common_kind_count() -> None:
 def test_interrupted_steps_do_not_count_where_there_are_enough_others() -> None:
     quiet = made_up()
     loud = quiet._replace(quiet=False)
-    enough = recording.ENOUGH_QUIET
-    assert recording.quiet([quiet, loud] * enough) == [quiet] * enough
-    assert recording.quiet([quiet, loud] * (enough - 1)) == [quiet, loud] * (enough - 1)
+    enough = measure.ENOUGH_QUIET
+    assert measure.quiet([quiet, loud] * enough) == [quiet] * enough
+    assert measure.quiet([quiet, loud] * (enough - 1)) == [quiet, loud] * (enough - 1)
 
 
 def test_bytes_kept_for_backward_are_counted_once(opened: recording.Recording) -> None:
