@@ -1,10 +1,13 @@
 """The figures of docs/fast:   python -m benchmarks.fast
 
 Every row is `minigan profile --op OP --shape SHAPE`: implementations and instruction sets in turns, on one thread that
-keeps to one CPU; last, one thread beside all that there are. On a machine that has other work, let it have the core
-(`nice -n -15 python -m benchmarks.fast`): calls during which it was taken away do not count. What a GPU is given is no
-time: registers and shared memory as its compiler says, kernels of a training step as the simulator counts them.
-docs/fast/figures.py draws the result.
+keeps to one CPU; last, one thread beside all that there are. Calls during which the core was taken away do not count;
+a machine with other work leaves few, unless it is told to let these go first. On Linux, as root, for some minutes:
+
+    setsid bash -c 'echo -20 > /proc/self/autogroup; exec python -m benchmarks.fast'
+
+What a GPU is given is no time: registers and shared memory as its compiler says, kernels of a training step as the
+simulator counts them. docs/fast/figures.py draws the result.
 """
 
 import json
@@ -20,10 +23,10 @@ from benchmarks.processes import ROOT
 from minigan import __version__, backends
 from minigan.errors import MiniganError
 from minigan.study import one_op
-from minigan.study.roofs import extension, roofs
+from minigan.study.roofs import extension
 from minigan.training import environment
 
-ROUNDS, FEW_ROUNDS = 9, 5
+ROUNDS, FEW_ROUNDS = 7, 5
 
 # page -> what every implementation on every instruction set is asked for
 ALL: dict[str, list[tuple[str, str]]] = {
@@ -51,13 +54,18 @@ THREADS = [
     ("activation", "n64h14w14c64"),
     ("activation", "n64c256"),
 ]
+# what tests/cuda/compiled.py says of a kernel, per capability
+COMPILED = ("capability", "threads", "broken", "fusable", "shared_bytes", "registers", "spilled_bytes")
 FAMILIES = ("gemm", "fft")  # kernels of the GPU that are compiled
 PRESETS = ("digits", "mlp-mnist", "dcgan-mnist")  # whose steps' kernels are counted
 
 
 @contextmanager
 def one_cpu() -> Iterator[None]:
-    """This process, and those that it starts, keep to the last CPU that it may use."""
+    """This process, and those that it starts, keep to the last CPU that it may use (where the system can be told)."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})
     try:
@@ -80,24 +88,31 @@ def plans(isa: str, threads: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
     for page, (names, works_) in SWEEPS.items():
         yield from ((page, (op, shape, [("cpp", isa, names)], FEW_ROUNDS, 1)) for op, shape in works_)
     for op, shape in THREADS:
-        yield from (("threads", (op, shape, [("cpp", isa, ("",))], ROUNDS, n)) for n in (1, threads))
+        yield from (("threads", (op, shape, [("cpp", isa, ("",))], ROUNDS, n)) for n in sorted({1, threads}))
 
 
 def said(*words: str, **variables: str) -> Any:
     """What a Python program prints, as JSON."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, **variables}
-    done = subprocess.run([sys.executable, *words], env=environment, cwd=ROOT, capture_output=True, text=True)
+    given = {**os.environ, "PYTHONPATH": path, **variables}
+    done = subprocess.run([sys.executable, *words], env=given, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise MiniganError(f"{words[-1]}: {done.stderr.strip().splitlines()[-1]}; pip install '.[test]' brings numba-cuda")
+        last = done.stderr.strip().splitlines()[-1]
+        raise MiniganError(f"{words[-1]}: {last}; pip install '.[test]' brings what compiles the GPU's kernels")
     return json.loads(done.stdout)
+
+
+def _facts(row: list[Any]) -> dict[str, Any]:
+    found = dict(zip(COMPILED, row, strict=True))
+    return {key: found[key] for key in ("capability", "threads", "shared_bytes", "registers", "spilled_bytes")}
 
 
 def gpu() -> dict[str, Any]:
     """What can be said of the GPU's kernels without a GPU."""
+    compiled = said("tests/cuda/compiled.py", *FAMILIES)
     return {
         "launches": said("-m", "benchmarks.fast_launches", *PRESETS, NUMBA_ENABLE_CUDASIM="1"),
-        "compiled": said("tests/cuda/compiled.py", *FAMILIES),
+        "compiled": {name: [_facts(row) for row in rows] for name, rows in compiled.items()},
     }
 
 
@@ -116,8 +131,6 @@ def fast(out: command.Out = None) -> None:
             show(description=" ".join(given[:2]))
             with one_cpu() if given[-1] == 1 else nullcontext():
                 result["pages"].setdefault(page, []).append(row(*given))
-                if "roofs" not in result:
-                    result["roofs"] = roofs(backends.load("cpp")).to_dict()
             show(advance=1)
         show(description="kernels of the GPU")
         result["gpu"] = gpu()

@@ -18,7 +18,18 @@ from minigan.backends import load
 from minigan.backends.planned import Planned
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.errors import ConfigError, MiniganError
-from minigan.study import against, compare, measure, one_op, profile, profile_html, profile_text, recording, roofs, trace
+from minigan.study import (
+    against,
+    compare,
+    measure,
+    one_op,
+    profile,
+    profile_html,
+    profile_text,
+    recording,
+    roofs,
+    trace,
+)
 from minigan.study.roofs import Level, Roofs
 from minigan.study.work import MOVES, cost
 

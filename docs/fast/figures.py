@@ -30,18 +30,18 @@ class Svg:
             f'<rect width="{width}" height="{height}" fill="white"/>',
         ]
 
-    def box(self, x: float, y: float, w: float, h: float, fill: str = "none", line: str = INK, opacity: float = 1) -> None:
+    def box(self, x: float, y: float, w: float, h: float, fill: str, line: str = INK, opacity: float = 1) -> None:
         """A rectangle."""
         self.parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" fill="{fill}" '
             f'fill-opacity="{opacity:g}" stroke="{line}"/>'
         )
 
-    def line(self, x0: float, y0: float, x1: float, y1: float, colour: str = INK, width: float = 1.5, dash: str = "") -> None:
+    def line(self, x0: float, y0: float, x1: float, y1: float, colour: str = INK, dash: str = "none") -> None:
         """A line."""
-        dashes = f' stroke-dasharray="{dash}"' if dash else ""
         self.parts.append(
-            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}" stroke-width="{width:g}"{dashes}/>'
+            f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" '
+            f'stroke="{colour}" stroke-dasharray="{dash}"/>'
         )
 
     def arrow(self, x0: float, y0: float, x1: float, y1: float, colour: str = INK) -> None:
@@ -52,10 +52,10 @@ class Svg:
         corners = [(x1, y1), *((x1 - 9 * ux + s * 4 * uy, y1 - 9 * uy - s * 4 * ux) for s in (1, -1))]
         self.parts.append(f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in corners)}" fill="{colour}"/>')
 
-    def text(self, x: float, y: float, words: str, size: int = NORMAL, anchor: str = "start", colour: str = INK) -> None:
+    def text(self, x: float, y: float, words: str, size: int = NORMAL, anchor: str = "start") -> None:
         """A line of text; y is its base line."""
         self.parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}">{_plain(words)}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{_plain(words)}</text>'
         )
 
     def cells(self, x: float, y: float, rows: int, columns: int, side: float, fill: Callable[[int, int], str]) -> None:
@@ -116,17 +116,17 @@ def bars(title: str, groups: list[tuple[str, list[Bar]]], foot: str, unit: str) 
     svg.text(12, 24, title, LARGE)
     y = 40.0
     for heading, rows in groups:
-        svg.text(12, y + 14, heading, NORMAL, colour=INK)
+        svg.text(12, y + 14, heading)
         y += 24
         scale = BAR_PX / max(high for _, _, _, high, _, _ in rows)
         for label, value, low, high, said, colour in rows:
             svg.text(LEFT_PX - 8, y + 13, label, SMALL, "end")
             svg.box(LEFT_PX, y + 2, value * scale, 14, colour, colour)
-            svg.line(LEFT_PX + low * scale, y + 9, LEFT_PX + high * scale, y + 9, INK, 1)
+            svg.line(LEFT_PX + low * scale, y + 9, LEFT_PX + high * scale, y + 9)
             svg.text(LEFT_PX + high * scale + 8, y + 13, f"{value:.3g} {unit}{said}", SMALL)
             y += 22
         y += 6
-    svg.text(12, height - 10, foot, SMALL, colour=GRID if not foot else INK)
+    svg.text(12, height - 10, foot, SMALL)
     return svg
 
 
@@ -203,9 +203,7 @@ def frequency_pays(result: dict[str, Any]) -> Svg:
         )
         for s in (1, 2)
     ]
-    channels = [
-        _gain(result, "conv2d", f"n64h14w14c{c}k5o{c}s1", f"{c} channels to {c}") for c in (16, 32, 64, 128)
-    ]
+    channels = [_gain(result, "conv2d", f"n64h14w14c{c}k5o{c}s1", f"{c} channels to {c}") for c in (16, 32, 64, 128)]
     groups.append(("64 images of 14x14, kernel 5x5, stride 1", channels))
     title = f"How many times as fast the frequency domain is ({result['isa']})"
     return bars(title, groups, where(result), "times")
@@ -228,20 +226,22 @@ def threads_measured(result: dict[str, Any]) -> Svg:
 def gpu_compiled(result: dict[str, Any]) -> Svg:
     """What the compiler says of the kernels."""
     found_ = result["gpu"]["compiled"]
-    names = [name for name, rows in found_.items() if rows[0][4] or name.startswith("fft")]
+    names = [name for name, rows in found_.items() if rows[0]["shared_bytes"] or name.startswith("fft")]
     columns = [20, 250, 350, 450, 550, 650]
     svg = Svg(WIDE, 78 + 22 * len(names), "Registers and shared memory of the GPU's kernels")
     svg.text(20, 24, "What the compiler gives a kernel", LARGE)
-    capabilities = [f"registers, {major}.{minor}" for (major, minor), *_ in found_[names[0]]]
+    capabilities = ["registers, {}.{}".format(*row["capability"]) for row in found_[names[0]]]
     for x, words in zip(columns, ["kernel", "threads", "shared bytes", *capabilities], strict=True):
         svg.text(x, 46, words, SMALL)
-    svg.line(20, 52, WIDE - 20, 52, GRID, 1)
+    svg.line(20, 52, WIDE - 20, 52, GRID)
     for i, name in enumerate(names):
         rows = found_[name]
-        cells = [name, rows[0][1], rows[0][4], *(row[5] for row in rows)]
+        cells = [name, rows[0]["threads"], rows[0]["shared_bytes"], *(row["registers"] for row in rows)]
         for x, cell in zip(columns, cells, strict=True):
             svg.text(x, 70 + 22 * i, str(cell), SMALL)
-    svg.text(20, 72 + 22 * len(names), "By compute capability; a thread's registers. Nothing is spilled.", SMALL)
+    spilled = sum(row["spilled_bytes"] for name in names for row in found_[name])
+    words = f"By compute capability; registers of a thread, of which {spilled} bytes are spilled to memory."
+    svg.text(20, 72 + 22 * len(names), words, SMALL)
     return svg
 
 
@@ -300,8 +300,8 @@ def gemm_blocking() -> Svg:
     svg.box(ax, ay + 40, kc, mr, BLUE, BLUE, 0.75)
     svg.box(bx + 60, by, nr, kh * kc / k, ORANGE, ORANGE, 0.8)
     svg.box(bx + 60, ay + 40, nr, mr, GREEN, GREEN, 0.9)
-    svg.line(ax + kc, ay, ax + kc, ay + m, GRID, 1, "4 3")
-    svg.line(bx, by + kh * kc / k, bx + n, by + kh * kc / k, GRID, 1, "4 3")
+    svg.line(ax + kc, ay, ax + kc, ay + m, GRID, "4 3")
+    svg.line(bx, by + kh * kc / k, bx + n, by + kh * kc / k, GRID, "4 3")
     svg.text(ax + kc / 2, ay + 36, "KC terms", SMALL, "middle")
     svg.text(ax - 6, ay + 60, "MR", SMALL, "end")
     svg.text(bx + 60 + nr / 2, by - 6, "NR", SMALL, "middle")
@@ -370,11 +370,13 @@ def frequency_tiles() -> Svg:
         y = 70 + 26 * t
         svg.box(x0 + begin * side, y, 8 * side, 18, colour, colour, 0.5)
         svg.text(x0 + (begin + 4) * side, y + 13, f"tile {t}: transform, multiply, transform back", SMALL, "middle")
-    svg.text(x0, 170, "inner image (y): of each tile's 8 numbers the first 8 - 3 + 1 = 6 are right; the rest reached round the cycle")
+    words = "inner image (y): of a tile's 8 numbers the first 8 - 3 + 1 = 6 are right; the rest reached round the cycle"
+    svg.text(x0, 170, words)
     for i in range(18):
         svg.box(x0 + i * side, 182, side, 22, (BLUE, ORANGE, GREEN)[i // 6], GRID, 0.5)
         svg.text(x0 + (i + 0.5) * side, 197, str(i), SMALL, "middle")
-    svg.text(x0, 232, "In two directions a tile is a square. A small image is one tile, with its padding's zeros around it.", SMALL)
+    words = "In two directions a tile is a square. A small image is one tile, with its padding's zeros around it."
+    svg.text(x0, 232, words, SMALL)
     return svg
 
 
@@ -423,7 +425,8 @@ def gpu_tile() -> Svg:
     for r in range(4):
         for c in range(4):
             svg.box(bx + 12 + 32 * c, ay + 12 + 32 * r, 6, 6, GREEN, GREEN)
-    svg.text(ax, ay + side + 44, "Green: the 16 numbers of one thread, 16 rows and 16 columns apart, so that neighbouring threads", SMALL)
+    says = "Green: the 16 numbers of one thread, 16 rows and 16 columns apart, so that neighbouring threads"
+    svg.text(ax, ay + side + 44, says, SMALL)
     svg.text(ax, ay + side + 60, "read neighbours of B's tile and the same number of A's.", SMALL)
     return svg
 

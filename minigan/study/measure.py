@@ -70,7 +70,7 @@ def interleave(
     tick: Callable[[], None],
     seldom: Collection[str] = (),
 ) -> dict[str, list[list[T]]]:
-    """sides[name](n) gives what was measured of n calls; a round runs a block of every side, every second round backwards.
+    """sides[name](n) gives what was measured of n calls; a round runs a block of each, every second round backwards.
 
     Those in `seldom` take part in FEW_ROUNDS rounds, evenly spread, with FEWEST calls each.
     """
