@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -74,21 +74,20 @@ def one_cpu() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def row(op: str, shape: str, by: Iterable[one_op.Side], rounds: int, threads: int) -> dict[str, Any]:
-    """What `minigan profile --op --json` writes, and the number of threads."""
-    variables = dict.fromkeys(("MINIGAN_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    rows = one_op.measured(one_op.work(op, shape), by, lambda: None, rounds, **variables)
-    return {"op": op, "shape": shape, "threads": threads, "rows": rows}
+def work(op: str, shape: str, by: Iterable[one_op.Side], rounds: int, threads: Sequence[int]) -> dict[str, Any]:
+    """What `minigan profile --op --json` writes."""
+    rows = one_op.measured(one_op.work(op, shape), by, lambda: None, rounds, threads)
+    return {"op": op, "shape": shape, "rows": rows}
 
 
 def plans(isa: str, threads: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Every row that is measured: its page, and what `row` takes."""
-    for page, works_ in ALL.items():
-        yield from ((page, (op, shape, one_op.sides(op, "", True), ROUNDS, 1)) for op, shape in works_)
-    for page, (names, works_) in SWEEPS.items():
-        yield from ((page, (op, shape, [("cpp", isa, names)], FEW_ROUNDS, 1)) for op, shape in works_)
+    """All that is measured: the page, and what `work` takes."""
+    for page, works in ALL.items():
+        yield from ((page, (op, shape, one_op.sides(op, "", True), ROUNDS, [1])) for op, shape in works)
+    for page, (names, works) in SWEEPS.items():
+        yield from ((page, (op, shape, [("cpp", isa, names)], FEW_ROUNDS, [1])) for op, shape in works)
     for op, shape in THREADS:
-        yield from (("threads", (op, shape, [("cpp", isa, ("",))], ROUNDS, n)) for n in sorted({1, threads}))
+        yield "threads", (op, shape, [("cpp", isa, ("",))], ROUNDS, sorted({1, threads}))
 
 
 def said(*words: str, **variables: str) -> Any:
@@ -129,8 +128,8 @@ def fast(out: command.Out = None) -> None:
     with command.bar(len(todo) + 1) as show:
         for page, given in todo:
             show(description=" ".join(given[:2]))
-            with one_cpu() if given[-1] == 1 else nullcontext():
-                result["pages"].setdefault(page, []).append(row(*given))
+            with one_cpu() if given[-1] == [1] else nullcontext():
+                result["pages"].setdefault(page, []).append(work(*given))
             show(advance=1)
         show(description="kernels of the GPU")
         result["gpu"] = gpu()

@@ -2,9 +2,10 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from processes import PYTHON, environment
 
 from benchmarks import fast
-from minigan.study import measure, one_op
+from minigan.study import against, measure, one_op
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "fast"
@@ -101,11 +102,11 @@ def test_what_is_drawn_is_what_is_measured(figures: ModuleType) -> None:
     result = figures.newest()
     wanted = [(page, given[:2], given[-1]) for page, given in fast.plans(result["isa"], result["threads"])]
     found = [
-        (page, (work["op"], work["shape"]), work["threads"])
+        (page, (work["op"], work["shape"]), sorted({row["threads"] for row in work["rows"]}))
         for page, works in result["pages"].items()
         for work in works
     ]
-    assert sorted(found) == sorted(wanted)
+    assert found == wanted
 
 
 def test_no_call_of_the_result_is_faster_than_the_roof(figures: ModuleType) -> None:
@@ -114,14 +115,6 @@ def test_no_call_of_the_result_is_faster_than_the_roof(figures: ModuleType) -> N
             for row in work["rows"]:
                 least = max(row["compute_s"], row["memory_s"])
                 assert least <= row["median_s"], f"{page} {work['op']} {work['shape']}: {figures.name_of(row)}"
-
-
-def test_a_row_is_measured_on_so_many_threads() -> None:
-    work = fast.row("linear", "n2c3o4", [("numpy", "", ("",))], 1, 1)
-    (row,) = work["rows"]
-    assert (work["op"], work["shape"], work["threads"], row["backend"]) == ("linear", "n2c3o4", 1, "numpy")
-    assert row["median_s"] > 0 and 0 <= row["quiet_calls"] <= row["calls"] == measure.calls_per_block(0)
-    json.dumps(work)
 
 
 def test_kernels_of_a_step_are_counted() -> None:
@@ -137,15 +130,16 @@ def test_kernels_of_a_step_are_counted() -> None:
 
 
 class FakeWorker:
-    """Answers as a worker does whose calls take 1 ms, and 9 ms while another process has the core."""
+    """Answers as a worker does whose calls take 1 ms, and 9 ms while another process has the core: all but `quiet`."""
 
-    def __init__(self, quiet: int):
-        self.quiet = quiet
+    def __init__(self, quiet: int, threads: int):
+        self.quiet, self.threads = quiet, threads
 
     def ask(self, what: str, *given: Any) -> Any:
         if what == "op":
             return {"number": 0, "seconds": 0.1, "memory_s": 0.0, "compute_s": 0.0005, "flops": 1, "done_flops": 1,
-                    "bytes": 1, "backend": "numpy", "isa": "", "implementation": "", "planned": True}  # fmt: skip
+                    "bytes": 1, "backend": "numpy", "isa": "", "implementation": "", "planned": True,
+                    "threads": self.threads}  # fmt: skip
         return [[1e-3, True]] * self.quiet + [[9e-3, False]] * (given[1] - self.quiet)
 
     def __enter__(self) -> "FakeWorker":
@@ -154,16 +148,43 @@ class FakeWorker:
     def __exit__(self, *_: object) -> None: ...
 
 
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes all workers fake ones, with so many quiet calls in a block."""
+    monkeypatch.setattr(measure, "PAUSE_S", 0)
+
+    def fake(quiet: int) -> None:
+        def started(home: Path, **variables: str) -> FakeWorker:
+            return FakeWorker(quiet, int(variables.get("MINIGAN_NUM_THREADS", 0)))
+
+        monkeypatch.setattr(against, "worker", started)
+
+    return fake
+
+
 @pytest.mark.parametrize(("quiet", "seconds", "words"), [(1, 1e-3, "*:"), (0, 9e-3, "nearly all calls of 1 of these")])
 def test_calls_without_the_core_do_not_count_where_there_are_others(
-    monkeypatch: pytest.MonkeyPatch, quiet: int, seconds: float, words: str
+    workers: Callable[[int], None], quiet: int, seconds: float, words: str
 ) -> None:
-    from minigan.study import against
-
-    monkeypatch.setattr(measure, "PAUSE_S", 0)
-    monkeypatch.setattr(against, "worker", lambda *_, **__: FakeWorker(quiet))
+    workers(quiet)
     given = one_op.work("linear", "n2c3o4")
     (row,) = one_op.measured(given, [("numpy", "", ("",))], lambda: None, rounds=measure.ENOUGH_QUIET)
     assert row["median_s"] == seconds
     assert (row["calls"], row["quiet_calls"]) == (2 * measure.ENOUGH_QUIET, quiet * measure.ENOUGH_QUIET)
     assert words in list(one_op.lines(given, [row]))[-1]
+
+
+def test_one_thread_and_several_take_turns(workers: Callable[[int], None]) -> None:
+    workers(2)
+    work = fast.work("linear", "n2c3o4", [("cpp", "", ("",))], 4, [1, 3])
+    assert (work["op"], work["shape"]) == ("linear", "n2c3o4")
+    assert [row["threads"] for row in work["rows"]] == [1, 3]
+
+
+def test_one_cpu_is_kept_to_and_given_back() -> None:
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("this system cannot be told")
+    before = os.sched_getaffinity(0)
+    with fast.one_cpu():
+        assert os.sched_getaffinity(0) == {max(before)}
+    assert os.sched_getaffinity(0) == before

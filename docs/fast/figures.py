@@ -80,12 +80,9 @@ def newest() -> dict[str, Any]:
     return json.loads(max(RESULTS.glob("*-fast.json")).read_text(encoding="utf-8"))
 
 
-def found(result: dict[str, Any], page: str, op: str, shape: str, **wanted: Any) -> dict[str, Any]:
+def found(result: dict[str, Any], page: str, op: str, shape: str) -> list[dict[str, Any]]:
     """The rows that were measured for a page, of an op of these sizes."""
-    return next(
-        work for work in result["pages"][page]
-        if (work["op"], work["shape"]) == (op, shape) and all(work[key] == value for key, value in wanted.items())
-    )  # fmt: skip
+    return next(work["rows"] for work in result["pages"][page] if (work["op"], work["shape"]) == (op, shape))
 
 
 def where(result: dict[str, Any]) -> str:
@@ -147,7 +144,7 @@ def _done(row: dict[str, Any]) -> str:
 def _every(result: dict[str, Any], page: str, works: list[tuple[str, str, str]], title: str) -> Svg:
     groups = []
     for op, shape, words in works:
-        rows = found(result, page, op, shape)["rows"]
+        rows = found(result, page, op, shape)
         heading = f"{words}: {rows[0]['flops'] / 1e9:.3g} GFLOP by the formula"
         groups.append((heading, [_bar(row, COLOURS[row["implementation"]], _done(row)) for row in rows]))
     return bars(title, groups, where(result), "ms")
@@ -170,8 +167,8 @@ def gemm_measured(result: dict[str, Any]) -> Svg:
 
 def stride_measured(result: dict[str, Any]) -> Svg:
     """Phases beside zeros between the pixels."""
-    rows = found(result, "stride-two", "conv2d_dgrad", "n64h14w14c64k5o128s2")["rows"]
-    zeros = found(result, "stride-two", "conv2d", "n64h14w14c128k5o64s1")["rows"][0]
+    rows = found(result, "stride-two", "conv2d_dgrad", "n64h14w14c64k5o128s2")
+    zeros = found(result, "stride-two", "conv2d", "n64h14w14c128k5o64s1")[0]
     best = [row for row in rows if row["isa"] == result["isa"]]
     drawn = [_bar(row, COLOURS[row["implementation"]], _done(row)) for row in best]
     drawn.append(_bar(zeros, RED, _done(zeros), "zeros between pixels, direct"))
@@ -186,7 +183,7 @@ def frequency_measured(result: dict[str, Any]) -> Svg:
 
 
 def _gain(result: dict[str, Any], op: str, shape: str, label: str) -> Bar:
-    rows = {row["implementation"]: row for row in found(result, "frequency", op, shape)["rows"]}
+    rows = {row["implementation"]: row for row in found(result, "frequency", op, shape)}
     direct, fft = rows["direct"], rows["fft"]
     ratio = direct["median_s"] / fft["median_s"]
     spread = direct["p20_s"] / fft["p80_s"], direct["p80_s"] / fft["p20_s"]
@@ -211,16 +208,17 @@ def frequency_pays(result: dict[str, Any]) -> Svg:
 
 def threads_measured(result: dict[str, Any]) -> Svg:
     """One thread beside all."""
-    groups: dict[tuple[str, str], list[Bar]] = {}
+    groups = []
     for work in result["pages"]["threads"]:
-        (row,) = work["rows"]
-        n = work["threads"]
-        bars_ = groups.setdefault((work["op"], work["shape"]), [])
-        said = f", {bars_[0][1] / (1e3 * row['median_s']):.2f} times as fast" if bars_ else ""
-        bars_.append(_bar(row, FOUR[len(bars_)], said, f"{n} thread{'s' * (n > 1)}"))
-    named = [(f"{op} {shape}", drawn) for (op, shape), drawn in groups.items()]
+        rows = sorted(work["rows"], key=lambda row: row["threads"])
+        alone = rows[0]["median_s"]
+        drawn = [_bar(rows[0], BLUE, label="1 thread")]
+        for row in rows[1:]:
+            said = f", {alone / row['median_s']:.2f} times as fast"
+            drawn.append(_bar(row, ORANGE, said, f"{row['threads']} threads"))
+        groups.append((f"{work['op']} {work['shape']}", drawn))
     foot = where(result).replace("one thread", f"{result['threads']} CPUs")
-    return bars(f"One thread beside {result['threads']} ({result['isa']})", named, foot, "ms")
+    return bars(f"One thread beside {result['threads']} ({result['isa']})", groups, foot, "ms")
 
 
 def gpu_compiled(result: dict[str, Any]) -> Svg:

@@ -46,7 +46,7 @@ def switches() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def quiet(measured: Sequence[TimedT]) -> Sequence[TimedT]:
+def quiet(measured: list[TimedT]) -> list[TimedT]:
     """What was measured while the system took no core away, if there is some; else all."""
     found = [one for one in measured if one.quiet]
     return found if len(found) >= ENOUGH_QUIET else measured

@@ -7,9 +7,10 @@ n, c and o; elementwise ops and norms take n, c and, for images, h and w.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ def prepared(given: dict[str, Any], ops: Any, impl: str) -> tuple[Callable[[], A
     found = None if simulated else roofs(ops)
     memory_s = found.memory_s(counted["bytes"]) if found else None
     compute_s = found.compute_s(counted["done_flops"], isa) if found else None
-    facts = {"backend": ops.NAME, "isa": isa, "planned": planned}
+    facts = {"backend": ops.NAME, "isa": isa, "planned": planned, "threads": found.threads if found else None}
     return run, facts | counted | {"memory_s": memory_s, "compute_s": compute_s}
 
 
@@ -208,9 +209,11 @@ def sides(op: str, backend: str, all_impl: bool) -> Iterator[Side]:
 
 
 def measured(
-    given: dict[str, Any], by: Iterable[Side], on_round: Callable[[], None], rounds: int = ROUNDS, **variables: str
-) -> list[dict[str, Any]]:
-    """A row per implementation that can serve the call, in turns; fastest first. `variables`: of the environment."""
+    given: dict[str, Any], by: Iterable[Side], on_round: Callable[[], None], rounds: int = ROUNDS,
+    threads: Sequence[int] = (0,),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row per implementation that can serve the call, on each of these numbers of threads (0: as many as there are),
+    in turns; fastest first."""
     from minigan.study.against import HERE, worker
     from minigan.study.workers import Failed
 
@@ -218,7 +221,8 @@ def measured(
     runs: dict[str, Callable[[int], list[tuple[float, bool]]]] = {}
     counts: dict[str, int] = {}
     with ExitStack() as stack:
-        for name, isa, impls in by:
+        for (name, isa, impls), count in product(by, threads):
+            variables = dict.fromkeys(("MINIGAN_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(count)) if count else {}
             process = stack.enter_context(worker(HERE, **variables, **({"MINIGAN_ISA": isa} if isa else {})))
             for impl in impls:
                 try:
