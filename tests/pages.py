@@ -28,6 +28,11 @@ def blocks(page: str) -> list[Block]:
     return [Block(m[1], m[2], page.count("\n", 0, m.start(2))) for m in found]
 
 
+def prose(page: str) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page, flags=re.S | re.M)
+
+
 def run_page(text: str, name: str) -> None:
     """Runs the page's Python. Raises what a snippet raises, with its line, and AssertionError on other output."""
     namespace: dict[str, object] = {"__name__": name}
