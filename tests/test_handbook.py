@@ -58,8 +58,16 @@ def test_the_figures_are_what_their_script_writes(script: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("page", PAGES, ids=_id)
 def test_the_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", prose(page.read_text()))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", prose(page.read_text()))
+    assert [link for link, _ in links if not (page.parent / link).exists()] == []
+    sections = [(link, section, page.parent / link if link else page) for link, section in links if section]
+    assert [f"{link}#{section}" for link, section, there in sections if section not in _sections(there)] == []
+
+
+def _sections(page: Path) -> set[str]:
+    """What GitHub calls the page's headings in a link."""
+    headings = re.findall(r"^#+ (.*)", prose(page.read_text()), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=_id)
