@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "benchmarks" / "results"
 
 INK, PALE, GRID = "#1f2933", "#e4e7eb", "#9aa5b1"
-BLUE, ORANGE, GREEN, RED, PURPLE = "#2f6fb7", "#d9822b", "#2e8b57", "#c23b3b", "#7a52aa"
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#d98200", "#008060", "#c0392b", "#7a52aa"  # as in docs/backprop
 FOUR = (BLUE, ORANGE, GREEN, PURPLE)
 SMALL, NORMAL, LARGE = 11, 13, 15  # pixels of letters
 
