@@ -179,6 +179,16 @@ def test_without_the_extension_numpy_measures(monkeypatch: pytest.MonkeyPatch) -
     assert list(found.peaks) == ["gemm"] and found.threads == 1
 
 
+def test_ceilings_of_threads_that_share_a_cpu_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofs, "extension", lambda: None)
+    kept = roofs.cache_folder("roofs")
+    for cpus in (0, 4, 0):  # of the one thread that NumPy is measured on
+        monkeypatch.setattr(roofs.environment, "threads", lambda cpus=cpus: cpus)
+        roofs.roofs(load("numpy"))
+    crowded = {path for path in kept.glob("*-numpy.json") if "-on-0-" in path.name}
+    assert len(crowded) == 1 and len({*kept.glob("*-numpy.json")} - crowded) == 1
+
+
 def row(layer: str, seconds: float, **more: Any) -> profile.Row:
     given = {"which": "forward", "op": "linear", "by": "avx2", "calls": 1, "bytes": 100, "done_flops": 50} | more
     return profile.Row(layer, median_s=seconds, p20_s=0.9 * seconds, p80_s=1.1 * seconds, **given)
