@@ -19,7 +19,8 @@ import numpy as np
 from minigan import __version__
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.study import measure
-from minigan.study.recording import Recording, Step, quiet, record
+from minigan.study.measure import quiet
+from minigan.study.recording import Recording, Step, record
 from minigan.study.roofs import Roofs, roofs
 from minigan.study.work import MOVES, cost
 

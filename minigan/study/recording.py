@@ -7,7 +7,6 @@ reads it ahead in a thread, so that its whole cost is seen. What a step taken ap
     start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
 """
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,17 +23,13 @@ from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
 
-ENOUGH_QUIET = 8
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
 WARM = 3
 _FLUSH_BYTES = 64 << 20
 
 
 class Step(NamedTuple):
-    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops.
-
-    `quiet`: all the while the system left us the cores (no involuntary switch to another process).
-    """
+    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops."""
 
     start_s: float
     fetched_s: float
@@ -100,7 +95,7 @@ class Recording:
 
     def _step(self) -> Step:
         """One step. Raises ConfigError on a number that is not finite."""
-        before = _switches()
+        before = measure.switches()
         start = time.perf_counter()
         n = self.task.batches_per_step
         batches, labels = self.parts.given([self.parts.batches.at(self.number * n + k) for k in range(n)])
@@ -112,7 +107,7 @@ class Recording:
         self.number += 1
         if bad:
             raise ConfigError(f"step {self.number} was not finite, so it is no training step; minigan train says where")
-        return Step(start, fetched, end, _switches() == before)
+        return Step(start, fetched, end, measure.switches() == before)
 
     def saved_bytes(self) -> dict[str, int]:
         """Layer -> bytes that its forward pass keeps for its backward pass: in one step, the pass that keeps most.
@@ -122,17 +117,6 @@ class Recording:
         found = saved_bytes(list(self.task.nets.values()), lambda: self.apart(1))  # called, not replayed by a graph
         self.steps.pop()
         return found
-
-
-def quiet(steps: list[Step]) -> list[Step]:
-    """The steps in which the system took no core away, if there are some; else all."""
-    found = [step for step in steps if step.quiet]
-    return found if len(found) >= ENOUGH_QUIET else steps
-
-
-def _switches() -> int:
-    """How often any thread of this process had to make room for another process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def flusher(ops: Any) -> Callable[[], None]:
