@@ -39,7 +39,7 @@ from minigan.training import checkpoint, log, parts
 from minigan.training.reporter import Reporter
 from minigan.training.run import Run, load
 from minigan.training.signs import Signs, of_log
-from minigan.training.verdicts import ROWS, findings, verdict
+from minigan.training.verdicts import findings, verdict
 
 FORMAT = "minigan-diagnosis-1"
 SAMPLES, FEWEST, SEED = 1000, 50, 0
@@ -122,13 +122,12 @@ def diagnose(
         advance()
         seen, details = _of_samples(run, file, n, items, kinds, advance)
     values = signs.values | seen.values
-    found = findings(values, details)
     return {
         "format": FORMAT,
         "run": str(path),
         "verdict": verdict(values),
-        "findings": [finding.as_dict() for finding in found],
-        "signs": {row.sign: row.as_dict(values[row.sign]) for row in ROWS if row.sign in values},
+        "findings": [finding.as_dict() for finding in findings(values, details)],
+        "signs": values,
         "not_looked_at": signs.missing | seen.missing,
         "protocol": {
             "step": run.step,

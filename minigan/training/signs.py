@@ -24,6 +24,7 @@ from minigan.config import Config
 LEAST_LINES = 24  # below it, neither a quarter nor a trend means anything
 LOG_SIGNS = ("d_loss", "g_gradient", "g_swing")
 _EIGHTHS = 8
+_NOTHING = 1e-6  # of the longest gradient: what is shorter counts as this long
 
 
 class Signs(NamedTuple):
@@ -89,8 +90,7 @@ def _faded(gradients: NDArray[np.float64]) -> float:
 
 
 def _swing(gradients: NDArray[np.float64]) -> float:
-    tiny = np.finfo(np.float64).tiny
-    y = np.log(np.maximum(gradients[len(gradients) // 2 :], tiny))
+    y = np.log(np.maximum(gradients[len(gradients) // 2 :], _NOTHING * (gradients.max() or 1.0)))
     x = np.arange(len(y))
     return float(np.std(y - np.polyval(np.polyfit(x, y, 1), x)))
 

@@ -28,10 +28,6 @@ class Row(NamedTuple):
         """Whether the sign is past the threshold."""
         return value > self.threshold if self.above else value < self.threshold
 
-    def as_dict(self, value: float) -> dict[str, Any]:
-        """A sign's value and where its threshold lies, as JSON values."""
-        return {"value": value, "speaks": "above" if self.above else "below", "threshold": self.threshold}
-
 
 class Finding(NamedTuple):
     """A row whose sign is past its threshold, the sign's value, and more that is known of it."""
@@ -46,7 +42,15 @@ class Finding(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"verdict": self.row.verdict, "sign": self.row.sign, "says": str(self), "try": list(self.row.remedies)}
+        row = self.row
+        return {
+            "verdict": row.verdict,
+            "sign": row.sign,
+            "value": self.value,
+            "threshold": row.threshold,
+            "says": str(self),
+            "try": list(row.remedies),
+        }
 
 
 _LET_G_LEARN = (
@@ -67,6 +71,7 @@ _VARIETY = (
 
 ROWS = (
     Row("vanishing gradients", "g_gradient", False, 0.03, "G's gradient is {:.2g} of what it was", _LET_G_LEARN),
+    Row("G collapsed", "even", False, 0.33, "samples fill {:.0%} of the classes or modes evenly", _VARIETY),
     Row("oscillating", "moved", True, 0.25, "{:.0%} of the samples changed their class between checkpoints", _TURNS),
     Row("oscillating", "g_swing", True, 1.0, "the logarithm of G's gradient swings by {:.2g}", _TURNS),
     Row("G collapsed", "even", False, 0.6, "samples fill {:.0%} of the classes or modes evenly", _VARIETY),
@@ -79,7 +84,14 @@ ROWS = (
         "samples lie {:.2g} times as far from the nearest training row as these from each other",
         ("more data, or train.augment", "a smaller D, model.dropout, fewer steps"),
     ),
-    Row("D too strong", "d_loss", False, 0.1, "D pays {:.2g} of what a D pays that cannot tell", _EASIER_D + _LET_G_LEARN),
+    Row(
+        "D too strong",
+        "d_loss",
+        False,
+        0.1,
+        "D pays {:.2g} of what a D pays that cannot tell",
+        _EASIER_D + _LET_G_LEARN,
+    ),
 )
 
 
