@@ -71,7 +71,7 @@ PENALTY = (
     "g.lr=1e-3",
     "d.lr=1e-3",
 )
-COPYING = ("train.batch_size=16", "model.dropout=0", "train.ema=0.99")
+COPYING = ("train.batch_size=16", "train.ema=0.99", "penalty.name=r1", "penalty.weight=0.1", "g.lr=1e-3", "d.lr=1e-3")
 
 HEALTHY, STRONG, GONE, FLAT, SWINGS, COPIES = (
     "healthy", "D too strong", "vanishing gradients", "G collapsed", "oscillating", "memorising",
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("ring, WGAN-GP", HEALTHY, "digits", "ring8", 0, 1000, (*RING, *PENALTY)),
         Case("ring, plain GAN", HEALTHY, "digits", "ring8", 0, 1500, (*RING, *GAN)),
         Case("digits, G slow", STRONG, "digits", "digits", 0, 1000, (*DIGITS, NS, *SLOW_G)),
-        Case("ring, G slow", STRONG, "digits", "ring8", 0, 1000, (*RING, NS, *SLOW_G)),
+        Case("digits, hinge, D ahead", STRONG, "digits", "digits", 1, 800, (*DIGITS, *SLOW_G, "g.lr=2e-5", "train.n_critic=4")),
         Case("digits, minimax", GONE, "digits", "digits", 0, 1000, (*DIGITS, *STUCK)),
         Case("digits, minimax, D ahead", GONE, "digits", "digits", 1, 800, (*DIGITS, *STUCK, "train.n_critic=2")),
         Case("digits, D slow", FLAT, "digits", "digits", 0, 1000, (*DIGITS, *SLOW_D)),
@@ -91,8 +91,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("ring, G fast", SWINGS, "digits", "ring8", 0, 1500, (*RING, NS, "g.lr=5e-3", "d.lr=2e-4")),
         Case("ring, clipped", SWINGS, "digits", "ring8", 0, 1500, (*RING, *CLIPPED)),
         Case("digits, G hot", SWINGS, "digits", "digits", 0, 1000, (*DIGITS, *HOT_G)),
-        Case("32 digits", COPIES, "digits", "few digits", 0, 4000, (*DIGITS, *COPYING, NS)),
-        Case("24 digits, hinge", COPIES, "digits", "few digits", 1, 4000, (*DIGITS, *COPYING)),
+        Case("32 digits", COPIES, "digits", "few digits", 0, 3000, (*DIGITS, *COPYING, NS)),
+        Case("24 digits, hinge", COPIES, "digits", "few digits", 1, 3000, (*DIGITS, *COPYING)),
     ),
     "held-out": (
         Case("small MNIST", HEALTHY, "mlp-mnist", "small mnist", 11, 2000, MNIST),
@@ -134,8 +134,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("grid, G fast", SWINGS, "r1-grid25", "grid25", 11, 1500, (*GRID, *PLAIN, "g.lr=5e-3", "d.lr=2e-4")),
         Case("small MNIST, G hot", SWINGS, "mlp-mnist", "small mnist", 11, 1000, (*MNIST, *HOT_G)),
-        Case("32 of MNIST", COPIES, "mlp-mnist", "few mnist", 11, 4000, (*MNIST, *COPYING)),
-        Case("24 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 12, 4000, (*MNIST, *COPYING, "loss.name=hinge")),
+        Case("32 of MNIST", COPIES, "mlp-mnist", "few mnist", 11, 3000, (*MNIST, *COPYING)),
+        Case("24 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 12, 3000, (*MNIST, *COPYING, "loss.name=hinge")),
     ),
 }
 
