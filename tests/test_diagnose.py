@@ -99,7 +99,10 @@ def test_a_swing_is_about_the_trend_of_the_last_half(gradients: Any, expected: f
 @pytest.mark.parametrize(
     ("keys", "why"),
     [
-        (["loss.name=wasserstein", "train.weight_clip=0.01"], "loss.name wasserstein has no value at which D is always right"),
+        (
+            ["loss.name=wasserstein", "train.weight_clip=0.01"],
+            "loss.name wasserstein has no value at which D is always right",
+        ),
         (["d.l2=1e-4"], r"loss_d holds lambda \|\|theta\|\|\^2"),
         (["model.condition=acgan"], "loss_d holds that of D's second head"),
     ],

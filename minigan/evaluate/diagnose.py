@@ -45,6 +45,7 @@ FORMAT = "minigan-diagnosis-1"
 SAMPLES, FEWEST, SEED = 1000, 50, 0
 ROWS_READ = 20_000  # training rows, drawn once and for all
 APART = 100  # steps between two checkpoints, at least, for their difference to mean anything
+OFF = 1.8  # with `copies` above it, samples are too far from all data for a class to mean anything
 COMPONENTS, CELLS = 64, 10
 SHOWN = 10  # names of missing classes
 STAGES = 5  # of the progress bar
@@ -192,6 +193,10 @@ def _of_samples(
     )
     advance()
     found["moved"], details["moved"] = _since(run, file, n, kinds)
+    if isinstance(found["copies"], float) and found["copies"] > OFF:
+        found |= dict.fromkeys(
+            ("even", "moved"), f"samples are too far off the data to be sorted: {found['copies']:.2g}"
+        )
     advance()
     values = {sign: value for sign, value in found.items() if not isinstance(value, str)}
     return Signs(values, {sign: why for sign, why in found.items() if isinstance(why, str)}), details
