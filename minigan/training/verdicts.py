@@ -70,7 +70,7 @@ _VARIETY = (
 )
 
 ROWS = (
-    Row("vanishing gradients", "g_gradient", False, 0.03, "G's gradient is {:.2g} of what it was", _LET_G_LEARN),
+    Row("vanishing gradients", "g_gradient", False, 0.05, "G's gradient is {:.2g} of what it was", _LET_G_LEARN),
     Row("G collapsed", "even", False, 0.33, "samples fill {:.0%} of the classes or modes evenly", _VARIETY),
     Row("oscillating", "moved", True, 0.25, "{:.0%} of the samples changed their class between checkpoints", _TURNS),
     Row("oscillating", "g_swing", True, 1.0, "the logarithm of G's gradient swings by {:.2g}", _TURNS),
