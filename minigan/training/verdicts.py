@@ -80,7 +80,7 @@ ROWS = (
         "memorising",
         "copies",
         False,
-        0.5,
+        0.45,
         "samples lie {:.2g} times as far from the nearest training row as these from each other",
         ("more data, or train.augment", "a smaller D, model.dropout, fewer steps"),
     ),
