@@ -57,6 +57,7 @@ MNIST = ("model.z=32", "model.widths_g=[128]", "model.widths_d=[128]", "model.in
          "g.schedule=constant", "d.schedule=constant", "g.lr=1e-3", "d.lr=1e-3")  # fmt: skip
 GRID = ("model.widths_g=[64, 64]", "model.widths_d=[64, 64]", "train.batch_size=100", "g.schedule=constant",
         "d.schedule=constant")  # fmt: skip
+TWO = ("model.packing=1", "train.batch_size=64", "g.schedule=constant", "d.schedule=constant")
 PLAIN = ("penalty.name=none", NS)
 SLOW_G = ("g.lr=1e-5", "d.lr=2e-3", "train.n_critic=2", *SAME_D)
 STUCK = ("loss.name=minimax", "g.rule=sgd", "g.lr=1e-3", "d.lr=2e-3", *SAME_D)
@@ -72,7 +73,7 @@ PENALTY = (
     "g.lr=1e-3",
     "d.lr=1e-3",
 )
-COPYING = ("train.batch_size=16", "train.ema=0.99", "penalty.name=r1", "penalty.weight=0.1", "g.lr=1e-3", "d.lr=1e-3")
+COPYING = ("train.batch_size=12", "train.ema=0.99", "penalty.name=r1", "penalty.weight=0.1", "g.lr=1e-3", "d.lr=1e-3")
 
 HEALTHY, STRONG, GONE, FLAT, SWINGS, COPIES = (
     "healthy", "D too strong", "vanishing gradients", "G collapsed", "oscillating", "memorising",
@@ -104,47 +105,46 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("12 digits, hinge", COPIES, "digits", "few digits", 1, 3000, (*DIGITS, *COPYING)),
     ),
     "held-out": (
-        Case("small MNIST", HEALTHY, "mlp-mnist", "small mnist", 21, 2000, MNIST),
+        Case("small MNIST", HEALTHY, "mlp-mnist", "small mnist", 31, 2000, MNIST),
         Case(
             "small MNIST, least squares",
             HEALTHY,
             "mlp-mnist",
             "small mnist",
-            22,
+            32,
             2000,
             (*MNIST, "loss.name=least-squares"),
         ),
-        Case("grid, R1", HEALTHY, "r1-grid25", "grid25", 21, 2000, GRID),
-        Case("grid, packing", HEALTHY, "r1-grid25", "grid25", 22, 2000, (*GRID, *PLAIN, "model.packing=2")),
-        Case("small MNIST, G slow", STRONG, "mlp-mnist", "small mnist", 21, 1000, (*MNIST, "loss.name=hinge", *SLOW_G)),
+        Case("grid, R1", HEALTHY, "r1-grid25", "grid25", 31, 2000, GRID),
+        Case("grid, packing", HEALTHY, "r1-grid25", "grid25", 32, 2000, (*GRID, *PLAIN, "model.packing=2")),
+        Case("small MNIST, G slow", STRONG, "mlp-mnist", "small mnist", 31, 1000, (*MNIST, "loss.name=hinge", *SLOW_G)),
         Case(
             "grid, G slow",
             STRONG,
             "r1-grid25",
             "grid25",
-            21,
+            31,
             1000,
             (*GRID, "penalty.name=none", "loss.name=least-squares", *SLOW_G),
         ),
-        Case("small MNIST, minimax", GONE, "mlp-mnist", "small mnist", 21, 1000, (*MNIST, *STUCK)),
+        Case("small MNIST, minimax", GONE, "mlp-mnist", "small mnist", 31, 1000, (*MNIST, *STUCK)),
         Case(
             "small MNIST, minimax, D ahead",
             GONE,
             "mlp-mnist",
             "small mnist",
-            22,
+            32,
             800,
             (*MNIST, *STUCK, "train.n_critic=3"),
         ),
-        Case("small MNIST, D slow", FLAT, "mlp-mnist", "small mnist", 21, 1000, (*MNIST, *SLOW_D)),
-        Case("grid, D slow", FLAT, "r1-grid25", "grid25", 21, 1500, (*GRID, *PLAIN, "d.lr=2e-5")),
-        Case(
-            "grid, plain GAN, hot", FLAT, "r1-grid25", "grid25", 22, 1500, (*GRID, *PLAIN, "g.lr=3e-3", "g.beta1=0.9")
-        ),
-        Case("grid, G fast", SWINGS, "r1-grid25", "grid25", 21, 1500, (*GRID, *PLAIN, "g.lr=5e-3", "d.lr=2e-4")),
-        Case("small MNIST, G hot", SWINGS, "mlp-mnist", "small mnist", 21, 1000, (*MNIST, *HOT_G)),
-        Case("16 of MNIST", COPIES, "mlp-mnist", "few mnist", 22, 3000, (*MNIST, *COPYING)),
-        Case("12 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 21, 3000, (*MNIST, *COPYING, "loss.name=hinge")),
+        Case("small MNIST, D slow", FLAT, "mlp-mnist", "small mnist", 31, 1000, (*MNIST, *SLOW_D)),
+        Case("grid, D slow", FLAT, "r1-grid25", "grid25", 31, 1500, (*GRID, *PLAIN, "d.lr=2e-5")),
+        Case("ring, G fast", SWINGS, "pac2-ring8", "ring8", 31, 1500, (*TWO, NS, "g.lr=5e-3", "d.lr=2e-4")),
+        Case("grid, clipped", SWINGS, "r1-grid25", "grid25", 32, 1500, (*GRID, "penalty.name=none", *CLIPPED)),
+        Case("grid, G fast", SWINGS, "r1-grid25", "grid25", 31, 1500, (*GRID, *PLAIN, "g.lr=5e-3", "d.lr=2e-4")),
+        Case("small MNIST, G hot", SWINGS, "mlp-mnist", "small mnist", 31, 1000, (*MNIST, *HOT_G)),
+        Case("16 of MNIST", COPIES, "mlp-mnist", "few mnist", 32, 3000, (*MNIST, *COPYING)),
+        Case("12 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 31, 3000, (*MNIST, *COPYING, "loss.name=hinge")),
     ),
 }
 

@@ -6,7 +6,9 @@ arXiv:1805.12462, who count samples so). All else is of pixels, on the first 64 
 
 even    exp(-KL(shares of samples || shares of the data)): 1 when all classes come as often as in the data, m / K when
         m of K equal ones come evenly (metrics/classes.py has the divergence)
-spread  how far samples of one class lie apart, of what real rows of it do: the ratio of standard deviations within
+spread  how far samples of one class lie apart, of what real rows of it do: the ratio of standard deviations within.
+        Of samples too far off the data for classes to mean anything (`copies` above OFF): of all samples together,
+        and then neither `even` nor `moved` is said
 copies  median distance of a sample to its nearest training row, of that of a training row to its nearest other one:
         rows that G never saw would have 1 (metrics/nearest.py has the distances)
 moved   the share of samples that changed their class since an earlier checkpoint, z and all else equal: the total
@@ -45,10 +47,10 @@ FORMAT = "minigan-diagnosis-1"
 SAMPLES, FEWEST, SEED = 1000, 50, 0
 ROWS_READ = 20_000  # training rows, drawn once and for all
 APART = 100  # steps between two checkpoints, at least, for their difference to mean anything
-OFF = 1.8  # with `copies` above it, samples are too far from all data for a class to mean anything
+OFF = 1.8
 COMPONENTS, CELLS = 64, 10
 SHOWN = 10  # names of missing classes
-STAGES = 5  # of the progress bar
+STAGES = 4  # of the progress bar
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -175,31 +177,37 @@ def _of_samples(
     run: Run, file: Path, n: int, items: Items, kinds: Kinds, advance: Callable[[], None]
 ) -> tuple[Signs, dict[str, str]]:
     """The signs in n samples, and details of what they say."""
-    classes, drawn = len(kinds.names), _drawn(run, run.weights, n)
-    told = kinds.sort(drawn)
-    share, lost = even(told, kinds.real, classes)
-    missing = ", ".join(kinds.names[k] for k in lost[:SHOWN]) + (" and more" if len(lost) > SHOWN else "")
-    details = {"even": f"{len(lost)} of {classes} missing" + (f": {missing}" if lost else "")}
-    advance()
+    drawn = _drawn(run, run.weights, n)
     seen = PCA(min(COMPONENTS, *_flat(items).shape), random_state=0).fit(_flat(items))
     x, rows = seen.transform(_flat(drawn)), seen.transform(_flat(items))
-    found: dict[str, float | str] = {"even": share}
-    found["spread"] = _or(spread(x, told, rows, kinds.real), "no class has two samples and two real rows")
     advance()
-    found["copies"] = (
-        "points in the plane lie too densely to tell a copy"
-        if run.shape == (2,)
-        else _or(copies(x, rows), "half the training rows have an equal, so a copy cannot be told")
-    )
+    found: dict[str, float | str] = {"copies": _copied(run, x, rows)}
     advance()
-    found["moved"], details["moved"] = _since(run, file, n, kinds)
     if isinstance(found["copies"], float) and found["copies"] > OFF:
-        found |= dict.fromkeys(
-            ("even", "moved"), f"samples are too far off the data to be sorted: {found['copies']:.2g}"
-        )
+        found |= dict.fromkeys(("even", "moved"), "samples are too far off the data to be sorted into classes")
+        found["spread"] = _or(spread(x, np.zeros(n, int), rows, np.zeros(len(rows), int)), "all rows are equal")
+        advance()
+        return _parted(found), {}
+    told = kinds.sort(drawn)
+    found["even"], lost = even(told, kinds.real, len(kinds.names))
+    found["spread"] = _or(spread(x, told, rows, kinds.real), "no class has two samples and two real rows")
+    found["moved"], steps = _since(run, file, n, kinds)
     advance()
+    names = ", ".join(kinds.names[k] for k in lost[:SHOWN]) + (" and more" if len(lost) > SHOWN else "")
+    missing = f"{len(lost)} of {len(kinds.names)} missing" + (f": {names}" if lost else "")
+    return _parted(found), {"even": missing, "moved": steps}
+
+
+def _copied(run: Run, x: Floats, rows: Floats) -> float | str:
+    if run.shape == (2,):
+        return "points in the plane lie too densely to tell a copy"
+    return _or(copies(x, rows), "half the training rows have an equal, so a copy cannot be told")
+
+
+def _parted(found: dict[str, float | str]) -> Signs:
+    """What is a number, and what is a reason."""
     values = {sign: value for sign, value in found.items() if not isinstance(value, str)}
-    return Signs(values, {sign: why for sign, why in found.items() if isinstance(why, str)}), details
+    return Signs(values, {sign: why for sign, why in found.items() if isinstance(why, str)})
 
 
 def _since(run: Run, file: Path, n: int, kinds: Kinds) -> tuple[float | str, str]:
