@@ -117,14 +117,17 @@ def _spread(values: list[float], form: str) -> str:
 
 
 def _thresholds(result: dict[str, Any]) -> list[list[str]]:
-    """What the chosen runs have of each figure: those of a verdict, and the healthy ones."""
+    """What the chosen runs have of each figure: each of a verdict's, and the range of the healthy ones."""
     rows = []
     for name, sign, above, threshold in result["thresholds"]:
-        of = ([r["signs"][sign] for r in result["rows"] if r["label"] == label and sign in r["signs"]]
-              for label in (name, "healthy"))  # fmt: skip
+        so, healthy = (
+            sorted(r["signs"][sign] for r in result["rows"] if r["label"] == label and sign in r["signs"])
+            for label in (name, "healthy")
+        )
         side = f"{'above' if above else 'below'} {threshold:g}"
-        rows.append([name, f"`{sign}`", side, *(f"{min(x):.2g} to {max(x):.2g}" if x else "" for x in of)])
-    return [["verdict", "figure", "speaks", "runs that are so", "healthy runs"], *rows]
+        spread = f"{healthy[0]:.2g} to {healthy[-1]:.2g}" if healthy else ""
+        rows.append([name, f"`{sign}`", side, ", ".join(f"{x:.2g}" for x in so), spread])
+    return [["verdict", "figure", "speaks", "each run that is so", "healthy runs"], *rows]
 
 
 def _confusion(result: dict[str, Any]) -> list[list[str]]:

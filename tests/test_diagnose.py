@@ -69,6 +69,12 @@ def test_ds_loss_is_the_median_of_the_last_quarter_on_that_scale() -> None:
     assert of_log(config(), lines(np.ones(40), loss_d)).values["d_loss"] == pytest.approx(0.1)
 
 
+def test_a_smoothed_loss_has_its_own_scale() -> None:
+    for loss, expected in zip(STAKES["minimax"](0.2), (0.0, 1.0), strict=True):
+        values = of_log(config("loss.name=minimax", "loss.smoothing=0.2"), lines(np.ones(40), loss)).values
+        assert values["d_loss"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("gradients", "expected"),
     [
