@@ -103,10 +103,15 @@ ROWS = (
 
 
 def findings(values: dict[str, float], details: dict[str, str] | None = None) -> list[Finding]:
-    """The rows that speak, the verdict's first; none of a healthy run. Signs that are missing say nothing."""
-    said = details or {}
-    seen = [Finding(row, values[row.sign], said.get(row.sign, "")) for row in ROWS if row.sign in values]
-    return [finding for finding in seen if finding.row.speaks(finding.value)]
+    """The rows that speak, the first of each sign, the verdict's first; none of a healthy run.
+
+    Signs that are missing say nothing. `details` are put behind what is said of a sign.
+    """
+    said, found = details or {}, {}
+    for row in ROWS:
+        if row.sign in values and row.speaks(values[row.sign]):
+            found.setdefault(row.sign, Finding(row, values[row.sign], said.get(row.sign, "")))
+    return list(found.values())
 
 
 def verdict(values: dict[str, float]) -> str:
