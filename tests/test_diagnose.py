@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from runs import Notes
 from minigan import config as configs
 from minigan import data
 from minigan.backends import oracle
+from minigan.errors import DataError
 from minigan.evaluate import features
 from minigan.evaluate.diagnose import copies, diagnose, even, moved, spread
 from minigan.losses import make_loss
@@ -328,6 +330,44 @@ def test_samples_like_no_row_are_not_sorted(made: Callable[[str], tuple[Path, No
     assert said["signs"]["copies"] > 1.8 and not {"even", "moved"} & said["signs"].keys()
     assert "samples are too far off the data to be sorted" in said["not_looked_at"]["even"]
     assert 0.5 < said["signs"]["spread"] < 2  # of noise, all of it together
+
+
+def test_one_class_is_no_class_and_too_few_rows_are_refused(tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    np.savez(tmp_path / "one.npz", x=x, y=np.zeros(40, np.int64))
+    np.savez(tmp_path / "few.npz", x=x[:9])
+    keys = (*SMALL, "train.steps=2", "train.batch_size=8")
+    one, few = (
+        train(config(*keys, f"data.name={tmp_path / name}.npz"), tmp_path / f"{name}-run")[0] for name in ("one", "few")
+    )
+    assert diagnose(one, n=60)["protocol"]["sorted_by"] == "10 cells of k-means"
+    with pytest.raises(DataError, match="has 9 rows, too few to hold samples against; give 10"):
+        diagnose(few, n=60)
+
+
+def test_no_two_bars_are_shown_at_once(
+    made: Callable[[str], tuple[Path, Notes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    whole: list[str] = []
+
+    @contextmanager
+    def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+        assert shown == []
+        shown.append(what)
+        steps: list[None] = []
+        yield lambda: steps.append(None)
+        assert len(steps) == total, what
+        whole.append(shown.pop())
+
+    def extractor(*args: Any) -> Any:
+        assert shown == []  # a classifier that trains has a bar
+        return features.extractor(*args)
+
+    monkeypatch.setattr("minigan.evaluate.diagnose.extractor", extractor)
+    for what in ("healthy", "D too strong"):  # whose samples are sorted, and are not
+        diagnose(made(what)[0], n=60, counting=counting)
+    assert whole == ["reading rows", "looking at samples"] * 2
 
 
 # The command

@@ -50,7 +50,8 @@ APART = 100  # steps between two checkpoints, at least, for their difference to 
 OFF = 1.8
 COMPONENTS, CELLS = 64, 10
 SHOWN = 10  # names of missing classes
-STAGES = 4  # of the progress bar
+BLOCK, STAGES = 1000, 3  # rows between two steps of the progress bar, and its steps for samples
+LEAST_ROWS = 10
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -119,10 +120,9 @@ def diagnose(
     lines = [line for line in log.read(folder, ("grad_norm_g", "loss_d")) if line["step"] <= run.step] if folder else []
     signs = of_log(run.config, lines)
     kept = rng.host(0, "diagnose").permutation(len(dataset))[:ROWS_READ]
+    items = _read(run, dataset, kept, counting)
+    kinds = _kinds(dataset, items, kept, run.config.data, reporter)  # which may show a bar of its own
     with counting("looking at samples", STAGES) as advance:
-        items = as_items(dataset.read(kept), run.picture_range)
-        kinds = _kinds(dataset, items, kept, run.config.data, reporter)
-        advance()
         seen, details = _of_samples(run, file, n, items, kinds, advance)
     values = signs.values | seen.values
     return {
@@ -150,7 +150,19 @@ def _data(run: Run, file: Path) -> Dataset:
     dataset = parts.open_data(run.config)
     if dataset.fingerprint != checkpoint.read_meta(file)["data"]["fingerprint"]:
         raise DataError(f"{dataset.name} is not what {run.path} was trained on; put the run's own data there")
+    if len(dataset) < LEAST_ROWS:
+        raise DataError(f"{dataset.name} has {len(dataset)} rows, too few to hold samples against; give {LEAST_ROWS}")
     return dataset
+
+
+def _read(run: Run, dataset: Dataset, kept: NDArray[np.intp], counting: Counting) -> Items:
+    blocks = np.split(kept, range(BLOCK, len(kept), BLOCK))
+    read = []
+    with counting("reading rows", len(blocks)) as advance:
+        for block in blocks:
+            read.append(as_items(dataset.read(block), run.picture_range))
+            advance()
+    return np.concatenate(read)
 
 
 def _kinds(dataset: Dataset, items: Items, kept: NDArray[np.intp], data: Data, reporter: Reporter | None) -> Kinds:
@@ -158,7 +170,7 @@ def _kinds(dataset: Dataset, items: Items, kept: NDArray[np.intp], data: Data, r
         middle = centres(dataset.name)
         names = tuple(f"mode {k}" for k in range(len(middle)))
         return Kinds(lambda x: assign(x, middle)[0], names, dataset.labels[kept], "the known modes")
-    if dataset.labels is not None and items.ndim == 4:
+    if dataset.labels is not None and items.ndim == 4 and len(dataset.classes) > 1:
         eyes = ByClassifier(extractor(data, "auto", reporter))
         by = f"a classifier, right on {eyes.net.record.accuracy:.1%} of held-out rows"
         return Kinds(lambda x: _told(eyes, x), dataset.classes, dataset.labels[kept], by)
