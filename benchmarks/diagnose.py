@@ -143,6 +143,20 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("grid, clipped", SWINGS, "r1-grid25", "grid25", 32, 1500, (*GRID, "penalty.name=none", *CLIPPED)),
         Case("grid, G fast", SWINGS, "r1-grid25", "grid25", 31, 1500, (*GRID, *PLAIN, "g.lr=5e-3", "d.lr=2e-4")),
         Case("small MNIST, G hot", SWINGS, "mlp-mnist", "small mnist", 31, 1000, (*MNIST, *HOT_G)),
+        Case("ring, clipped", SWINGS, "pac2-ring8", "ring8", 32, 1500, (*TWO, *CLIPPED)),
+        Case(
+            "small MNIST, D ahead", STRONG, "mlp-mnist", "small mnist", 32, 800, (*MNIST, *SLOW_G, "train.n_critic=4")
+        ),
+        Case("16 of MNIST, longer", COPIES, "mlp-mnist", "few mnist", 34, 6000, (*MNIST, *COPYING)),
+        Case(
+            "16 of MNIST, hinge, longer",
+            COPIES,
+            "mlp-mnist",
+            "few mnist",
+            36,
+            6000,
+            (*MNIST, *COPYING, "loss.name=hinge"),
+        ),
         Case("16 of MNIST", COPIES, "mlp-mnist", "few mnist", 32, 3000, (*MNIST, *COPYING)),
         Case("12 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 31, 3000, (*MNIST, *COPYING, "loss.name=hinge")),
     ),
