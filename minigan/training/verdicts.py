@@ -107,7 +107,7 @@ def findings(values: dict[str, float], details: dict[str, str] | None = None) ->
 
     Signs that are missing say nothing. `details` are put behind what is said of a sign.
     """
-    said, found = details or {}, {}
+    said, found = details or {}, dict[str, Finding]()
     for row in ROWS:
         if row.sign in values and row.speaks(values[row.sign]):
             found.setdefault(row.sign, Finding(row, values[row.sign], said.get(row.sign, "")))
