@@ -58,6 +58,7 @@ MNIST = ("model.z=32", "model.widths_g=[128]", "model.widths_d=[128]", "model.in
 GRID = ("model.widths_g=[64, 64]", "model.widths_d=[64, 64]", "train.batch_size=100", "g.schedule=constant",
         "d.schedule=constant")  # fmt: skip
 TWO = ("model.packing=1", "train.batch_size=64", "g.schedule=constant", "d.schedule=constant")
+TWO_LAYERS = ("model.widths_g=[128, 128]", "model.widths_d=[128, 64]")
 PLAIN = ("penalty.name=none", NS)
 SLOW_G = ("g.lr=1e-5", "d.lr=2e-3", "train.n_critic=2", *SAME_D)
 STUCK = ("loss.name=minimax", "g.rule=sgd", "g.lr=1e-3", "d.lr=2e-3", *SAME_D)
@@ -159,6 +160,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("16 of MNIST", COPIES, "mlp-mnist", "few mnist", 32, 3000, (*MNIST, *COPYING)),
         Case("12 of MNIST, hinge", COPIES, "mlp-mnist", "few mnist", 31, 3000, (*MNIST, *COPYING, "loss.name=hinge")),
+        Case("12 of MNIST, two layers", COPIES, "mlp-mnist", "few mnist", 33, 4000, (*MNIST, *COPYING, *TWO_LAYERS)),
+        Case("16 of MNIST, two layers", COPIES, "mlp-mnist", "few mnist", 38, 4000, (*MNIST, *COPYING, *TWO_LAYERS)),
     ),
 }
 
