@@ -20,6 +20,7 @@ from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
 from minigan.study.roofs import caches
+from minigan.study.watch import wrapped
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
@@ -195,7 +196,6 @@ def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
     seen: set[int] = set()
     kept: list[Any] = []  # nothing is freed meanwhile, so no address comes twice
     found: dict[str, int] = {}
-    layers: list[Any] = [layer for net in nets for layer in net.layers]
 
     def watched(layer: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **more: Any) -> Any:
@@ -211,13 +211,8 @@ def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
 
         return run
 
-    for layer in layers:
-        layer.forward = watched(layer, layer.forward)
-    try:
+    with wrapped([layer for net in nets for layer in net.layers], "forward", watched):
         step()
-    finally:
-        for layer in layers:
-            del layer.forward
     return found
 
 
