@@ -99,9 +99,8 @@ class _Announced(Proxy):
 
 
 class Watch:
-    """Looks at a step that is made while `on` lasts: `see` is handed each layer's every pass, `moved` collects the rest.
-
-    What `see` keeps of arrays stays, and no more.
+    """Looks at a step that is made while `on` lasts: `see` is handed each layer's every pass, and of arrays what it
+    keeps stays; `moved` is how each sub-step moved the weights.
     """
 
     def __init__(self, task: Task, see: Callable[[Seen], None]):
