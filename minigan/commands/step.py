@@ -82,15 +82,18 @@ def _overview(console: Any, replay: Any, _: str) -> Content:
     for line in odd or ["nothing is odd"]:
         _say(console, f"odd: {line}" if odd else line)
     facts = {**replay.facts, "said": said, "layers": [vars(row) for row in rows], "odd": odd}
-    return lambda: {"step.json": step_files.text(facts), "overview.png": step_files.overview(rows)}
+    return lambda: step_files.overview(rows, facts)
 
 
 def _layer(console: Any, replay: Any, name: str) -> Content:
+    from minigan.errors import ConfigError
     from minigan.study import step as study
     from minigan.study import step_files
 
     kept: list[Any] = []
     said, moved = _made(console, replay, lambda seen: kept.append(seen) if seen.layer.name == name else None)
+    if not kept:
+        raise ConfigError(f"{name} takes no part in step {replay.at}; leave --layer out to see which layers do")
     words = [study.purpose(replay.parts.config.task.name, seen.during) for seen in kept]
     layer = replay.layers[name]
     _say(console, f"{name} {type(layer).__name__}: {layer.in_shape} -> {layer.out_shape}, without N")
