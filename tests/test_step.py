@@ -507,6 +507,8 @@ def test_weights_to_and_from_pixels_are_drawn_as_pictures() -> None:
     assert np.array_equal(sheet[:2, :3], out[0].reshape(2, 3, 2)[..., 0]) and sheet.shape == (8, 11)
     kernels = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     tiles = step_pictures.tiled(net, net.layers[1], kernels)
+    alone = step_pictures.tiled(net, net.layers[1], kernels[:, :, :1])
+    assert alone.shape == (8, 11) and np.array_equal(alone[3:5, :3], kernels[:, :, 0, 3])
     assert tiles.shape == (11, 19) and np.array_equal(tiles[3:5, 4:7], kernels[:, :, 1, 1])
 
 

@@ -7,9 +7,12 @@ reads it ahead in a thread, so that its whole cost is seen. What a step taken ap
     start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
 """
 
+import math
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,12 +32,16 @@ ENOUGH_QUIET = 8
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
 WARM = 3
 _FLUSH_BYTES = 64 << 20
+# what noting an op costs within a step, where its code is out of the nearest caches (in a loop of its own it is a
+# quarter of that), and the share of a step that it may cost
+_NOTING_S, _MOST_NOTING = 2e-6, 0.02
 
 
 class Step(NamedTuple):
     """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops.
 
-    `quiet`: all the while the system left us the cores (no involuntary switch to another process).
+    `quiet`: all the while the system left us the cores (no involuntary switch to another process). Of its ops those of
+    `share` are noted; see Recording.share_out.
     """
 
     start_s: float
@@ -43,6 +50,7 @@ class Step(NamedTuple):
     quiet: bool
     parts: tuple[tuple[float, float], ...] = ()
     events: tuple[Event, ...] = ()
+    share: int = 0
 
     @property
     def elapsed_s(self) -> float:
@@ -71,6 +79,7 @@ class Recording:
         if self.task.lacks:
             raise ConfigError(self.task.lacks)
         self.timed = Timed(parts.ops, MOVES, flusher(parts.ops) if cold else None)
+        self.shares = [self.timed]
         self.whole_steps: list[Step] = []
         self.steps: list[Step] = []
         self.number = 0
@@ -80,12 +89,32 @@ class Recording:
         self.whole_steps += [self._step() for _ in range(n)]
 
     def apart(self, n: int) -> None:
-        """n steps, every op of them noted."""
+        """n steps whose ops are noted: every one of them, or each step's share in turn."""
+        for share, timed in enumerate(self.shares):
+            self.steps += self._taken(n // len(self.shares) + (share < n % len(self.shares)), share, timed)
+
+    def timeline(self, n: int) -> list[Step]:
+        """n steps, every op of them noted, beside those that are kept."""
+        return self._taken(n, 0, self.timed)
+
+    def share_out(self, shares: int, step: Step) -> None:
+        """From now on a step taken apart notes the ops of some layers alone, so that noting costs it less; `shares`
+        kinds of steps together note all. `step`, all of whose ops are noted, says how many each layer has.
+        """
+        load = Counter(e.where for e in step.events)
+        groups: list[set[str]] = [set() for _ in range(shares)]
+        for where, _ in load.most_common():
+            min(groups, key=lambda group: sum(load[one] for one in group)).add(where)
+        self.shares = [Timed(self.parts.ops, MOVES, None, group) for group in groups]
+        for timed in self.shares:
+            timed.args = self.timed.args
+
+    def _taken(self, n: int, share: int, timed: Timed) -> list[Step]:
         spans: list[tuple[float, float]] = []
         kept = self.task.run
-        self.task.use(self.timed)
+        self.task.use(timed)
         self.task.run = _Runner(self.task.run, spans)
-        events, made = self.timed.events, []
+        events, made = timed.events, []
         events.clear()
         try:
             for _ in range(n):  # as little as possible is done between steps, where it would cool the caches
@@ -93,11 +122,12 @@ class Recording:
         finally:
             self.task.use(self.parts.ops)
             self.task.run = kept
-        first, part = 0, 0
+        first, part, out = 0, 0, []
         for step, last, parts in made:
             noted = tuple(map(Event._make, events[first:last]))
-            self.steps.append(step._replace(parts=tuple(spans[part:parts]), events=noted))
+            out.append(step._replace(parts=tuple(spans[part:parts]), events=noted, share=share))
             first, part = last, parts
+        return out
 
     def _step(self) -> Step:
         """One step. Raises ConfigError on a number that is not finite."""
@@ -120,9 +150,8 @@ class Recording:
 
         Counts once what two layers share: the output of one that is the input of the next is the first one's.
         """
-        found = saved_bytes(list(self.task.nets.values()), lambda: self.apart(1))  # called, not replayed by a graph
-        self.steps.pop()
-        return found
+        called = partial(self.timeline, 1)  # by a proxy, so not replayed by a graph
+        return saved_bytes(list(self.task.nets.values()), called)
 
 
 def quiet(steps: list[Step]) -> list[Step]:
@@ -182,6 +211,10 @@ def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> N
     """
     seconds = warmed(recording)
     steps = steps or min(MOST, max(FEWEST, round(ABOUT_S / seconds)))
+    (step,) = recording.timeline(1)
+    shares = min(math.ceil(len(step.events) * _NOTING_S / seconds / _MOST_NOTING), steps // FEWEST)
+    if shares > 1 and not recording.cold and not recording.task.late:  # flushes and waits are for every op
+        recording.share_out(shares, step)
     block = min(measure.calls_per_block(seconds), -(-steps // 5))
     order = [recording.whole, recording.apart]
     while (done := len(recording.steps)) < steps:

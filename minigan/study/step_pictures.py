@@ -17,7 +17,7 @@ from minigan.models.net import Net
 ACROSS = 8  # feature maps in a row of a picture, and kernels in each direction
 MOST_SIDE = 256  # entries of a matrix along one side, drawn as a picture
 _BINS = 40
-_MARGIN, _GAP, _SIDE = 0.5, 0.45, 1.5  # inches: around a picture, between its panels, and a panel
+_MARGIN, _GAP, _SIDE = 0.7, 0.5, 1.5  # inches: around a picture, between its panels, and a panel
 Array = NDArray[Any]
 Drawn = Sequence[tuple[str, dict[str, Array]]]  # what stands beside a row, and in it
 
@@ -79,6 +79,8 @@ def tiled(net: Net, layer: Layer, a: Array) -> Array:
     """Weights as one matrix: kernels (KH,KW,I,O) as tiles, I down and O across; (I,O) as pictures where a neighbour
     says that I or O are the pixels of one, else as it is. At most ACROSS tiles each way.
     """
+    if a.ndim == 4 and 1 in a.shape[2:]:  # a single row or column of kernels is folded into a square
+        return _pictures(a.reshape(a.shape[0] * a.shape[1], -1).T, (*a.shape[:2], 1))
     if a.ndim == 4:
         return _tiles(a[:, :, :ACROSS, :ACROSS].transpose(2, 3, 0, 1))
     k = net.layers.index(layer)
@@ -98,6 +100,7 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float]]) -> bytes:
         panel.bar(np.arange(len(names)), heights)
         if any(0 < h < np.inf for h in heights):
             panel.set_yscale("log", nonpositive="clip")
+            panel.tick_params(axis="y", which="minor", labelleft=False)
         panel.set_ylabel(label, fontsize=7)
         panel.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=6)
         panel.tick_params(axis="y", labelsize=6)
@@ -135,13 +138,14 @@ def _bare(panel: Any) -> None:
 
 
 def _show(panel: Any, picture: Array, most: float | None) -> None:
-    """With `most` blue and red up to it, without grey from 0 to 1. Square pixels where the panel is nearly filled."""
+    """With `most` blue and red up to it, without grey from 0 to 1; with square pixels where they nearly fill it."""
     _bare(panel)
     sound = np.nan_to_num(np.asarray(picture, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     colours = (
         {"cmap": "gray", "vmin": 0, "vmax": 1} if most is None else {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
     )
-    panel.imshow(sound, interpolation="nearest", aspect="auto", **colours)
+    aspect = "equal" if max(sound.shape) <= 2 * min(sound.shape) else "auto"
+    panel.imshow(sound, interpolation="nearest", aspect=aspect, **colours)
 
 
 def _grey(a: Array) -> Array:
