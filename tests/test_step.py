@@ -153,7 +153,7 @@ def test_a_step_that_broke_the_run_is_shown_and_what_is_beyond_it_is_refused(
     tmp_path: Path, minigan: Callable[..., Result]
 ) -> None:
     with pytest.raises(MiniganError, match="stopped at step"):
-        run(tmp_path / "run", "train.steps=20", "train.log_every=1", "d.rule=sgd", "d.lr=1e6", "train.ema=0")
+        run(tmp_path / "run", "train.steps=20", "train.log_every=1", "d.rule=sgd", "d.lr=1e4", "train.ema=0")
     at = log.read(tmp_path / "run")[-1]["step"] + 1
     shown = minigan("step", str(tmp_path / "run"), "--at", str(at))
     assert shown.status == 0, shown.err

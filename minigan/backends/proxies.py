@@ -110,15 +110,17 @@ class Timed(Proxy):
     ):
         super().__init__(ops)
         self._noted, self._before, self._only = costs.TABLE.keys() | set(also), before, only
+        self._layers: dict[str, Self] = {}  # whoever uses this proxy again finds its ops ready
         self.events: list[tuple[str, str, str, tuple[Shape | None, ...], float, float]] = []
         # layer and op -> shapes -> the arguments, arrays as shapes, of the first such call
         self.args: dict[tuple[str, str], dict[tuple[Shape | None, ...], tuple[Any, ...]]] = {}
 
     def named(self, where: str) -> Self:
-        seen = super().named(where)
-        for key in self._noted & vars(seen).keys():  # made for another layer
-            del vars(seen)[key]
-        return seen
+        if where not in self._layers:
+            seen = self._layers[where] = super().named(where)
+            for key in self._noted & vars(seen).keys():  # made for another layer
+                del vars(seen)[key]
+        return self._layers[where]
 
     @property
     def calls(self) -> dict[tuple[str, str, str, tuple[Shape, ...]], Calls]:

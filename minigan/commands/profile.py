@@ -117,7 +117,7 @@ def _step(
         say(["", *comparing.lines(changes)])
     content = {
         "json": lambda: json.dumps(profiles.to_dict(found), indent=1) + "\n",
-        "trace": lambda: json.dumps(tracing.trace(opened.timeline(tracing.STEPS), found.facts)) + "\n",
+        "trace": lambda: json.dumps(tracing.trace(opened.timeline(tracing.MOST_STEPS), found.facts)) + "\n",
         "html": lambda: profile_html.page(found),
     }
     for kind, path in files.items():

@@ -30,8 +30,9 @@ from minigan.training.parts import Parts, prepare
 
 ENOUGH_QUIET = 8
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
-WARM = 3
+WARM, _WARMEST, _WARM_S = 3, 30, 0.3
 _FLUSH_BYTES = 64 << 20
+_BLOCKS = 20
 # what noting an op costs within a step, where its code is out of the nearest caches (in a loop of its own it is a
 # quarter of that), and the share of a step that it may cost
 _NOTING_S, _MOST_NOTING = 2e-6, 0.02
@@ -199,6 +200,8 @@ def warmed(recording: Recording) -> float:
     recording.whole(WARM)
     recording.apart(1)
     seconds = min(step.elapsed_s for step in recording.whole_steps)
+    recording.whole(min(_WARMEST, round(_WARM_S / seconds)))  # many where they are short: a neighbour may be in a few
+    seconds = min(step.elapsed_s for step in recording.whole_steps)
     recording.whole_steps.clear()
     recording.steps.clear()
     return seconds
@@ -215,7 +218,7 @@ def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> N
     shares = min(math.ceil(len(step.events) * _NOTING_S / seconds / _MOST_NOTING), steps // FEWEST)
     if shares > 1 and not recording.cold and not recording.task.late:  # flushes and waits are for every op
         recording.share_out(shares, step)
-    block = min(measure.calls_per_block(seconds), -(-steps // 5))
+    block = min(measure.calls_per_block(seconds), max(-(-steps // _BLOCKS), len(recording.shares)))
     order = [recording.whole, recording.apart]
     while (done := len(recording.steps)) < steps:
         for make in order:
