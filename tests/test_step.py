@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +16,11 @@ import pytest
 from command_line import Result
 from PIL import Image
 from processes import PYTHON, environment
-from runs import run, small
+from runs import run
 
 from minigan import config as configs
 from minigan.backends import load
-from minigan.errors import CheckpointError, ConfigError, MiniganError
+from minigan.errors import CheckpointError, MiniganError
 from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Net
 from minigan.models.trees import Chain
@@ -29,7 +31,6 @@ from minigan.training import environment as surroundings
 from minigan.training import log
 from minigan.training.trainer import train
 
-STEPS = 12
 EVERY = ("train.steps=12", "train.log_every=1", "train.checkpoint_every=5", "train.epochs=1")
 
 
@@ -154,7 +155,7 @@ def test_a_step_that_broke_the_run_is_shown_and_what_is_beyond_it_is_refused(
 ) -> None:
     with pytest.raises(MiniganError, match="stopped at step"):
         run(tmp_path / "run", "train.steps=20", "train.log_every=1", "d.rule=sgd", "d.lr=1e4", "train.ema=0")
-    at = log.read(tmp_path / "run")[-1]["step"] + 1
+    at = max((line["step"] for line in log.read(tmp_path / "run")), default=0) + 1
     shown = minigan("step", str(tmp_path / "run"), "--at", str(at))
     assert shown.status == 0, shown.err
     assert f"step {at} is not finite: training stops there" in shown.out and "numbers are not finite" in shown.out
@@ -540,7 +541,14 @@ main()
     assert "as in the log, to the last bit: loss_d" in done.stdout and (tmp_path / "look" / "histograms.png").is_file()
 
 
-def test_it_is_the_config_of_the_run_that_counts(trained: Path) -> None:
-    assert small(*EVERY).train.steps == STEPS
-    with pytest.raises(ConfigError, match="count from 1 to 12"):
-        replays.Replay(trained, STEPS + 1, [])
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "step.md").read_text()
+
+
+def test_the_commands_of_the_page_work_and_make_its_picture(minigan: Callable[..., Result]) -> None:
+    (block,) = re.findall(r"```\n(.*?)```", PAGE, re.S)
+    for command in block.replace("\\\n", "").strip().splitlines():
+        words = ["20" if word == "600" else word for word in shlex.split(command)[1:]]  # fewer steps, all else alike
+        done = minigan(*words)
+        assert done.status == 0, (command, done.err)
+    (picture,) = re.findall(r"`(look/[^`]*\.png)`", PAGE)
+    assert Path(picture).is_file(), sorted(Path("look").iterdir())

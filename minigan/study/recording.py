@@ -119,6 +119,7 @@ class Recording:
         events.clear()
         try:
             for _ in range(n):  # as little as possible is done between steps, where it would cool the caches
+                timed.announce("")  # what comes before the first pass belongs to none, whatever step was before
                 made.append((self._step(), len(events), len(spans)))
         finally:
             self.task.use(self.parts.ops)

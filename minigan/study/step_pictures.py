@@ -65,10 +65,12 @@ def maps(arrays: dict[str, Array]) -> bytes:
     for (panel,), (key, a) in zip(axes, shown.items(), strict=True):
         if a.ndim == 4:
             some, signed = np.moveaxis(a[0], -1, 0)[:ACROSS], key.startswith("d")
-            scaled = some if signed else np.stack([_grey(one) for one in some])
-            empty = np.full((ACROSS - len(some), *some.shape[1:]), 0.0 if signed else 1.0)
-            row = _tiles(np.concatenate([scaled, empty])[None], 0.0 if signed else 1.0)
+            row = np.concatenate(some if signed else [_grey(one) for one in some], axis=1)
             _show(panel, row, _most(some) if signed else None)
+            wide = a.shape[2]
+            panel.set_xlim(-0.5, ACROSS * wide - 0.5)
+            for k in range(1, len(some) + (len(some) < ACROSS)):
+                panel.axvline(k * wide - 0.5, color="black", linewidth=2)
         else:
             _show(panel, a.reshape(len(a), -1)[:MOST_SIDE, :MOST_SIDE], _most(a))
         panel.set_ylabel(f"{key} {a.shape}", fontsize=7)
@@ -166,10 +168,10 @@ def _pictures(rows: Array, shape: tuple[int, ...]) -> Array:
     return _tiles(padded[..., 0].reshape(across, across, *shape[:2]))
 
 
-def _tiles(a: Array, gap: float = 0.0) -> Array:
-    """(R, C, H, W) -> one picture, a line of `gap` between tiles."""
+def _tiles(a: Array) -> Array:
+    """(R, C, H, W) -> one picture, a line of zeros between tiles."""
     r, c, h, w = a.shape
-    sheet = np.full((r * (h + 1) - 1, c * (w + 1) - 1), gap, a.dtype)
+    sheet = np.zeros((r * (h + 1) - 1, c * (w + 1) - 1), a.dtype)
     for i in range(r):
         for j in range(c):
             sheet[i * (h + 1) : i * (h + 1) + h, j * (w + 1) : j * (w + 1) + w] = a[i, j]
