@@ -121,6 +121,7 @@ def test_steps_of_several_shares_make_one_column() -> None:
 def test_shares_together_note_what_a_step_of_its_own_does(opened: recording.Recording) -> None:
     (whole,) = opened.timeline(1)
     opened.share_out(3, whole)
+    opened.whole(2)
     opened.apart(7)
     assert [step.share for step in opened.steps] == [0, 0, 0, 1, 1, 2, 2]
     kinds = [[tuple(e[:4]) for e in step.events] for step in opened.steps]

@@ -6,6 +6,7 @@ decides is what the checkpoint after the step says, since the steps before it we
 written here.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,13 +123,14 @@ class Replay:
 
     def verdict(self, record: dict[str, Any]) -> str:
         """Whether the step came out as the log says, in words. Raises CheckpointError where it did not."""
+        values = {key: float(self.parts.ops.to_numpy(value)) for key, value in record.items()}
         if self.task.bad():
-            return f"step {self.at} is not finite: training stops there, and no weight is moved by it"
+            said = ", ".join(f"{key} {value}" for key, value in values.items() if not math.isfinite(value))
+            return f"step {self.at} is not finite ({said}): training stops there, and no weight is moved by it"
         line = next((line for line in self.lines if line["step"] == self.at), None)
         if line is None:
             every = self.parts.config.train.log_every
             return f"step {self.at} is not in the log (train.log_every {every}), so there is nothing to hold it against"
-        values = {key: float(self.parts.ops.to_numpy(value)) for key, value in record.items()}
         ours = self.task.line(values, self.at)
         wrong = [
             f"{key} {value!r} here, {line.get(key)!r} there" for key, value in ours.items() if value != line.get(key)
