@@ -20,7 +20,7 @@ from runs import run
 
 from minigan import config as configs
 from minigan.backends import load
-from minigan.errors import CheckpointError, MiniganError
+from minigan.errors import CheckpointError, ConfigError, MiniganError
 from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Net
 from minigan.models.trees import Chain
@@ -461,16 +461,14 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
         replays.Replay(folder, 12, [])
 
 
-def test_a_plan_for_another_instruction_set_is_refused(tmp_path: Path) -> None:
+def test_a_plan_for_another_instruction_set_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cpp = pytest.importorskip("minigan.backends.cpp", exc_type=MiniganError)
-    folder = run(tmp_path / "run", *EVERY, "train.backend=cpp")
-    other = next(isa for isa in ("avx2", "baseline") if isa != cpp.ISA)
-    text = (folder / "config.toml").read_text()
-    (folder / "config.toml").write_text(
-        text.replace("[plan]", f'[plan]\nrows = ["linear n1 c1 o1 direct"]\nisa = "{other}"', 1)
-    )
-    with pytest.raises(MiniganError):
-        replays.Replay(folder, 12, [])
+    plan = [f"plan.isa={cpp.ISA}", 'plan.rows=["conv2d 50x8x8x1 3x3x1x4 2x2 im2col"]']
+    folder = run(tmp_path / "run", "train.steps=2", "train.log_every=1", "train.backend=cpp", *plan)
+    assert_as_logged(folder, 2)
+    monkeypatch.setattr(cpp, "ISA", "another")
+    with pytest.raises(ConfigError, match="the plan is for the cpp backend on instruction set"):
+        replays.Replay(folder, 2, [])
 
 
 def test_a_step_that_does_not_come_out_as_logged_is_refused(tmp_path: Path) -> None:
