@@ -70,11 +70,11 @@ def test_a_step_is_the_sum_of_what_it_is_taken_apart_into() -> None:
         event("g.0", "forward", "linear", 3.0, 4.0), event("", "", PAUSE, 4.0, 4.5), event("g", "", "mul", 5.0, 5.5),
         event("", "", "to_numpy", 8.5, 9.0),
     )  # fmt: skip
-    found = profile.between([made_up(*ops)])
+    found = profile.between([(made_up(*ops),)])
     assert found == {"data": [1.0], "python": [6.0 - 2.0], "host": [9.0 - 6.0 - 0.5]}
     assert sum(v[0] for v in found.values()) + sum(e.end_s - e.start_s for e in ops) == 10.0
     assert made_up(*ops).elapsed_s == 9.5
-    less = profile.between([made_up(*ops)], timer_s=0.25)
+    less = profile.between([(made_up(*ops),)], timer_s=0.25)
     assert (less["python"], less["host"]) == ([4.0 - 3 * 0.25], [2.5 - 0.25])
 
 
@@ -117,6 +117,49 @@ ROLES = [
 @pytest.mark.parametrize(("where", "which", "op", "role"), ROLES)
 def test_a_call_is_named_as_its_layer_names_it(where: str, which: str, op: str, role: str) -> None:
     assert profile.role(event(where, which, op, 0.0, 1.0)) == role
+
+
+def test_steps_of_several_shares_make_one_column() -> None:
+    """By steps whose parts last 6, and whose ops of share 0 and 1 take 1 and 2.5 of it."""
+    a = made_up(event("g.0", "forward", "linear", 3.0, 4.0))
+    b = made_up(event("d.0", "forward", "linear", 3.0, 5.5))._replace(share=1)
+    other = made_up(event("d.0", "forward", "mul", 3.0, 5.5))._replace(share=1)
+    found, rest = profile.rounds([a, a, b, a, other, b], 2)
+    assert (found, rest) == ([(a, b)] * 2, 1)
+    assert profile.between(found, timer_s=0.5) == {"data": [1.0] * 2, "python": [6 - 3.5 - 0.5] * 2, "host": [3.0] * 2}
+
+
+def test_shares_together_note_what_a_step_of_its_own_does(opened: recording.Recording) -> None:
+    (whole,) = opened.timeline(1)
+    opened.share_out(3, whole)
+    opened.whole(2)
+    opened.apart(7)
+    assert [step.share for step in opened.steps] == [0, 0, 0, 1, 1, 2, 2]
+    kinds = [[tuple(e[:4]) for e in step.events] for step in opened.steps]
+    assert kinds[0] == kinds[1] and kinds[3] == kinds[4]
+    loads = [len(kinds[i]) for i in (0, 3, 5)]
+    layers = [{e[0] for e in kinds[i]} for i in (0, 3, 5)]
+    assert all(loads) and max(loads) < len(whole.events)
+    assert sum(map(len, layers)) == len(set.union(*layers)), "a layer's ops are of one share"
+    noted = [e for i in (0, 3, 5) for e in kinds[i]]
+    assert sorted(noted) == sorted(tuple(e[:4]) for e in whole.events)
+    found = profile.made(opened)
+    full = {(e.where or "step", profile.role(e), e.op) for e in whole.events}
+    assert {(row.layer, row.which, row.op) for row in found.rows if row.op} <= full
+    assert found.facts["shares"] == 3 and found.facts["used_apart"] == 6
+    per_step = {row.name: row.calls for row in found.rows}
+    assert (per_step["g.0 forward linear"], per_step["d.3 forward linear"]) == (2, 3)
+
+
+@pytest.mark.parametrize(("noting", "steps", "shares"), [(0.0, 40, 1), (1e9, 40, 4), (1e9, 9, 1)])
+def test_the_more_noting_would_cost_the_more_shares(
+    opened: recording.Recording, monkeypatch: pytest.MonkeyPatch, noting: float, steps: int, shares: int
+) -> None:
+    monkeypatch.setattr(recording, "_NOTING_S", noting)
+    monkeypatch.setattr(recording, "_WARM_S", 0.0)
+    recording.record(opened, steps, lambda share: None)
+    assert len(opened.shares) == shares and len(opened.steps) == len(opened.whole_steps) == steps
+    assert {step.share for step in opened.steps} == set(range(shares))
 
 
 def test_steps_of_the_most_common_kind_count() -> None:
@@ -216,6 +259,16 @@ def test_more_than_a_roof_is_an_error_of_counting() -> None:
     said = list(profile_text.closing(given))
     assert said[0].startswith("error of counting: g.0 forward linear reaches 101 % of its compute roof")
     assert not any("g.1" in text for text in said[:1])
+
+
+def test_a_single_op_beyond_its_roof_is_one_too() -> None:
+    row = {"backend": "cpp", "isa": "avx2", "implementation": "fft", "planned": True, "compute_s": 0.2, "memory_s": 0.1}
+    row |= {"flops": 10, "done_flops": 10, "bytes": 10, "p20_s": 0.1, "p80_s": 0.3}
+    given = {"op": "conv2d", "sizes": {"n": 1}}
+    slow, fast = row | {"median_s": 0.2}, row | {"median_s": 0.19}
+    assert one_op.too_fast([slow, fast, row]) == [fast]
+    (line,) = [text for text in one_op.lines(given, [slow, fast]) if text.startswith("error")]
+    assert line.startswith("error of counting: cpp avx2 fft * reaches 105 % of its roof")
 
 
 def test_the_three_places_are_those_with_most_to_win_in_words() -> None:
@@ -449,6 +502,33 @@ def minigan(
 WORDS = [word for text in SMALL for word in ("--set", text)]
 
 
+@pytest.fixture
+def _high(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ceilings that nothing comes near, where those measured in the tests' short time may be low."""
+    levels = tuple(Level(x.name, x.bytes, *[1e6] * 3) for x in ROOFS.levels)
+    high = dataclasses.replace(ROOFS, peaks={"avx2": 1e9}, levels=levels)
+    monkeypatch.setattr(profile, "roofs", lambda ops: high)
+
+
+@pytest.mark.usefixtures("_high")
+def test_an_error_of_counting_is_said_written_and_the_exit_status(
+    minigan: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, _ = minigan("digits", *WORDS, "--steps", "5", "--json", "base.json")
+    assert status == 0 and "error of counting" not in out
+    low = dataclasses.replace(ROOFS, peaks={"avx2": 1e-9})
+    monkeypatch.setattr(profile, "roofs", lambda ops: low)
+    status, out, err = minigan("digits", *WORDS, "--steps", "5", "--json", "p.json", "--compare", "base.json")
+    assert (status, err) == (1, "") and "error of counting: " in out and " of its compute roof" in out
+    assert any((row["roof"] or 0) > 1 for row in json.loads(Path("p.json").read_text())["rows"])
+    row = {"backend": "cpp", "isa": "avx2", "implementation": "fft", "planned": True, "compute_s": 0.2, "memory_s": 0.1}
+    row |= {"flops": 10, "done_flops": 10, "bytes": 10, "p20_s": 0.1, "p80_s": 0.3}
+    for median_s, status in ((0.2, 0), (0.19, 1)):
+        monkeypatch.setattr(one_op, "measured", lambda *args, s=median_s: [row | {"median_s": s}])
+        assert minigan("--op", "linear", "--shape", "n2c3o4")[0] == status
+
+
+@pytest.mark.usefixtures("_high")
 def test_a_preset_is_profiled_written_and_compared(
     minigan: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Wrappers of a backend, a few lines each, because a backend is a flat list of functions."""
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Any, NamedTuple, Self
 
@@ -95,22 +96,31 @@ class Timed(Proxy):
     """Runs every op and notes its time: `events`, plain tuples, in order; and `calls`, by layer, pass, op and shapes.
 
     Only what stands in the table of costs counts as an op; asarray, zeros and their like are passed on, unless `also`
-    names them. `before` is called before each op, outside its time (to flush caches). A backend that has `span(name)`
-    is shown which op runs, for profilers of its own. All this is lean: a small net's op takes a few microseconds.
+    names them; `only` leaves the ops of all but these layers as they are. `before` is called before each op, outside
+    its time (to flush caches). A backend that has `span(name)` is shown which op runs, for profilers of its own. All
+    this is lean: a small net's op takes a few microseconds.
     """
 
-    def __init__(self, ops: Any, also: Collection[str] = (), before: Callable[[], object] | None = None):
+    def __init__(
+        self,
+        ops: Any,
+        also: Collection[str] = (),
+        before: Callable[[], object] | None = None,
+        only: Collection[str] | None = None,
+    ):
         super().__init__(ops)
-        self._noted, self._before = costs.TABLE.keys() | set(also), before
+        self._noted, self._before, self._only = costs.TABLE.keys() | set(also), before, only
+        self._layers: dict[str, Self] = {}  # whoever uses this proxy again finds its ops ready
         self.events: list[tuple[str, str, str, tuple[Shape | None, ...], float, float]] = []
         # layer and op -> shapes -> the arguments, arrays as shapes, of the first such call
         self.args: dict[tuple[str, str], dict[tuple[Shape | None, ...], tuple[Any, ...]]] = {}
 
     def named(self, where: str) -> Self:
-        seen = super().named(where)
-        for key in self._noted & vars(seen).keys():  # made for another layer
-            del vars(seen)[key]
-        return seen
+        if where not in self._layers:
+            seen = self._layers[where] = super().named(where)
+            for key in self._noted & vars(seen).keys():  # made for another layer
+                del vars(seen)[key]
+        return self._layers[where]
 
     @property
     def calls(self) -> dict[tuple[str, str, str, tuple[Shape, ...]], Calls]:
@@ -124,27 +134,56 @@ class Timed(Proxy):
 
     def __getattr__(self, key: str) -> Any:
         op = getattr(self._ops, key)
-        if key not in self._noted:
-            return op
-        where, place, before = self._where, self._place, self._before
-        known, note, span = self.args.setdefault((where, key), {}), self.events.append, getattr(self._ops, "span", None)
-        synchronize = self._ops.synchronize if getattr(self._ops, "LATE", False) else None
-        alike: dict[Shape | None, tuple[Shape | None, ...]] = {}  # a layer's first array says what the others are
+        noted = key in self._noted and (self._only is None or self._where in self._only)
+        vars(self)[key] = found = self._timed(key, op) if noted else op  # found at once the next time
+        return found
+
+    def _timed(self, key: str, op: Callable[..., Any]) -> Callable[..., Any]:
+        where, place, note = self._where, self._place, self.events.append
+        run, shapes_of = self._shown(key, op), self._shapes(key)
 
         def timed(*args: Any) -> Any:
-            if before:
-                start = perf_counter()
-                before()
-                note(("", "", PAUSE, (), start, perf_counter()))
             start = perf_counter()
-            if span:
-                with span(f"{where or 'step'} {place['pass']} {key}"):
-                    out = op(*args)
-            else:
+            out = run(*args)
+            end = perf_counter()
+            note((where, place["pass"], key, shapes_of(args), start, end))
+            return out
+
+        before = self._before
+        if before is None:
+            return timed
+
+        def paused(*args: Any) -> Any:
+            start = perf_counter()
+            before()
+            note(("", "", PAUSE, (), start, perf_counter()))
+            return timed(*args)
+
+        return paused
+
+    def _shown(self, key: str, op: Callable[..., Any]) -> Callable[..., Any]:
+        """The op under its span, and waited for, where the backend has the one and needs the other."""
+        span = getattr(self._ops, "span", None)
+        synchronize = self._ops.synchronize if getattr(self._ops, "LATE", False) else None
+        if not span and not synchronize:
+            return op
+
+        def run(*args: Any) -> Any:
+            with span(f"{self._where or 'step'} {self._place['pass']} {key}") if span else nullcontext():
                 out = op(*args)
             if synchronize:
                 synchronize()
-            end = perf_counter()
+            return out
+
+        return run
+
+    def _shapes(self, key: str) -> Callable[[tuple[Any, ...]], tuple[Shape | None, ...]]:
+        """What tells the shapes of an op's arguments, and notes the first arguments that have them."""
+        known = self.args.setdefault((self._where, key), {})
+        alike: dict[Shape | None, tuple[Shape | None, ...]] = {}  # a layer's first array says what the others are
+        of_layer = "." in self._where
+
+        def shapes_of(args: tuple[Any, ...]) -> tuple[Shape | None, ...]:
             first = getattr(args[0], "shape", None)
             shapes = alike.get(first)
             if shapes is None:
@@ -152,10 +191,8 @@ class Timed(Proxy):
                 shapes = tuple(s if isinstance(s, tuple) else None for s in found)  # a NumPy type has no tuple there
                 if shapes not in known:
                     known[shapes] = costs.shapes(args)
-                if first is not None and "." in where:
+                if first is not None and of_layer:
                     alike[first] = shapes
-            note((where, place["pass"], key, shapes, start, end))
-            return out
+            return shapes
 
-        vars(self)[key] = timed  # found at once the next time
-        return timed
+        return shapes_of

@@ -10,6 +10,8 @@ import typer
 
 from minigan.errors import ConfigError
 
+MISCOUNTED = 1  # exit status: something took less than the least time that the ceilings allow
+
 
 def profile(
     ctx: typer.Context,
@@ -40,15 +42,20 @@ def profile(
     sys.path.insert(0, "")
     say = _printer(ctx.obj)
     if op:
-        _op(ctx.obj, say, op, shape, backend, all_impl, json_)
+        if _op(ctx.obj, say, op, shape, backend, all_impl, json_):
+            raise typer.Exit(MISCOUNTED)
         return
     given = {"data.name": data, "train.backend": backend, "train.batch_size": batch_size}
     overrides: list[Any] = [*set_, *((k, v) for k, v in given.items() if v not in (None, ""))]
     base = comparing.read(compare) if compare else None
+    miscounted = False
     if against:
         found = _against(ctx.obj, say, against, name, overrides, steps, cold, json_)
     else:
-        found = _step(ctx.obj, say, name, overrides, steps, cold, {"trace": trace, "json": json_, "html": html}, base)
+        files = {"trace": trace, "json": json_, "html": html}
+        found, miscounted = _step(ctx.obj, say, name, overrides, steps, cold, files, base)
+    if miscounted:  # before any verdict, which would go by the same counts
+        raise typer.Exit(MISCOUNTED)
     if comparing.regressed(found):
         raise typer.Exit(comparing.REGRESSION)
 
@@ -90,8 +97,8 @@ class _Percent:
 def _step(
     console: Any, say: Any, name: str, overrides: list[Any], steps: int, cold: bool, files: dict[str, Path | None],
     base: dict[str, Any] | None,
-) -> list[Any]:  # fmt: skip
-    """Measures, prints and writes; what --compare found."""
+) -> tuple[list[Any], bool]:  # fmt: skip
+    """Measures, prints and writes; what --compare found, and whether a row is beyond its roof."""
     from minigan.evaluate.upscale import with_features
     from minigan.progress import counting, reporter
     from minigan.study import compare as comparing
@@ -117,14 +124,14 @@ def _step(
         say(["", *comparing.lines(changes)])
     content = {
         "json": lambda: json.dumps(profiles.to_dict(found), indent=1) + "\n",
-        "trace": lambda: json.dumps(tracing.trace(opened.steps, found.facts)) + "\n",
+        "trace": lambda: json.dumps(tracing.trace(opened.timeline(tracing.MOST_STEPS), found.facts)) + "\n",
         "html": lambda: profile_html.page(found),
     }
     for kind, path in files.items():
         if path:
             atomic_text(path, content[kind]())
             say([f"{path}: written"])
-    return changes
+    return changes, bool(found.too_fast)
 
 
 def _against(
@@ -145,7 +152,8 @@ def _against(
     return found
 
 
-def _op(console: Any, say: Any, op: str, shape: str, backend: str, all_impl: bool, out: Path | None) -> None:
+def _op(console: Any, say: Any, op: str, shape: str, backend: str, all_impl: bool, out: Path | None) -> bool:
+    """Measures, prints and writes; whether one is beyond its roof."""
     from minigan.progress import counting
     from minigan.study import one_op
     from minigan.training.atomic import atomic_text
@@ -157,3 +165,4 @@ def _op(console: Any, say: Any, op: str, shape: str, backend: str, all_impl: boo
     if out:
         atomic_text(out, json.dumps({"op": op, "shape": shape, "rows": rows}, indent=1) + "\n")
         say([f"{out}: written"])
+    return bool(one_op.too_fast(rows))

@@ -14,6 +14,7 @@ from minigan.models.net import Net
 from minigan.models.packing import pack
 from minigan.models.shapes import Array, Shape
 from minigan.study.inspect import Subject
+from minigan.study.passes import wrapped
 from minigan.tasks import Task
 from minigan.training import checkpoint, walk
 from minigan.training.trainer import drawn_from, restore
@@ -109,9 +110,7 @@ def _outputs(net: Net, x: Array, labels: Array) -> dict[str, Array]:
     """What each layer gives for x, with running statistics, on the host."""
     found: dict[str, Array] = {}
 
-    def watched(layer: Layer) -> Any:
-        forward = layer.forward
-
+    def watched(layer: Layer, forward: Any) -> Any:
         def run(x: Array, how: Any) -> Any:
             y, ctx = forward(x, how)
             found[layer.name] = net.ops.to_numpy(y).copy()
@@ -119,13 +118,8 @@ def _outputs(net: Net, x: Array, labels: Array) -> dict[str, Array]:
 
         return run
 
-    for layer in net.layers:
-        layer.forward = watched(layer)  # type: ignore[method-assign]
-    try:
+    with wrapped(net.layers, "forward", watched):
         net.forward(x, "running", labels=labels)
-    finally:
-        for layer in net.layers:
-            del layer.forward
     return found
 
 

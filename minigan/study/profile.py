@@ -12,6 +12,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ WORDS = {
     PYTHON: "between the ops",
     UNACCOUNTED: "what the rows lack of the step",
 }
+Round = tuple[Step, ...]  # steps that together note every op once
 Key = tuple[str, str, str, tuple[Any, ...]]  # layer, pass, op, shape of each argument
 
 
@@ -134,15 +136,15 @@ def made(recording: Recording) -> Profile:
     timed = measurable(ops)
     found = roofs(ops) if timed else None
     whole = quiet(recording.whole_steps)
-    taken, rest = common(quiet(recording.steps))
+    taken, rest = rounds(recording.steps, len(recording.shares))
     said = facts(recording) | {"steps": len(recording.steps), "other_steps": rest}
-    said |= {"used_whole": len(whole), "used_apart": len(taken)}
+    said |= {"used_whole": len(whole), "used_apart": sum(map(len, taken)), "shares": len(recording.shares)}
     said |= {"device": found.device, "threads": found.threads} if found else {"device": "simulator", "threads": 1}
     rows = rows_of(recording, taken, found, recording.saved_bytes())
     if not timed:
         bare: dict[str, Any] = {"median_s": None, "p20_s": None, "p80_s": None}
         return Profile(said, tuple(dataclasses.replace(row, **bare) for row in rows), None, None, None)
-    apart, step = (measure.spread([s.elapsed_s for s in steps]) for steps in (taken, whole))
+    apart, step = (measure.spread([s.elapsed_s for s in steps]) for steps in ([s for r in taken for s in r], whole))
     step = apart if recording.cold else step
     left = step.median_s - sum(row.median_s or 0.0 for row in rows)
     rows.append(Row(UNACCOUNTED, "", "", median_s=left, p20_s=left, p80_s=left))
@@ -152,6 +154,12 @@ def made(recording: Recording) -> Profile:
 def measurable(ops: Any) -> bool:
     """Whether its times mean anything: not those of a simulator."""
     return not getattr(ops, "SIMULATED", False)
+
+
+def rounds(steps: list[Step], shares: int) -> tuple[list[Round], int]:
+    """Steps of every share side by side, each the quiet ones of its most common kind; and how many were of another."""
+    found = [common(quiet([step for step in steps if step.share == share])) for share in range(shares)]
+    return list(zip(*(kept for kept, _ in found), strict=False)), sum(rest for _, rest in found)
 
 
 def common(steps: list[Step]) -> tuple[list[Step], int]:
@@ -176,16 +184,16 @@ def role(e: Event) -> str:
     return ("forward" if e.which.startswith("forward") else "dX, dW" if e.op in BOTH else "dX") + tangent
 
 
-def rows_of(recording: Recording, steps: list[Step], found: Roofs | None, saved: dict[str, int]) -> list[Row]:
+def rows_of(recording: Recording, rounds: list[Round], found: Roofs | None, saved: dict[str, int]) -> list[Row]:
     """A row per layer, pass, op and shapes, in the order of the step, and those of what lies between the ops."""
     seconds: dict[Key, list[float]] = {}
     calls: Counter[Key] = Counter()
-    for k, step in enumerate(steps):
-        for e in step.events:
+    for k, steps in enumerate(rounds):
+        for e in chain.from_iterable(step.events for step in steps):
             if e.op != PAUSE:
                 key = e.where, role(e), e.op, e.shapes
-                of_steps = seconds.setdefault(key, [0.0] * len(steps))
-                of_steps[k] += e.end_s - e.start_s
+                of_rounds = seconds.setdefault(key, [0.0] * len(rounds))
+                of_rounds[k] += e.end_s - e.start_s
                 calls[key] += k == 0
     out, said = [], set()
     for (where, which, op, shapes), spent in seconds.items():
@@ -200,7 +208,7 @@ def rows_of(recording: Recording, steps: list[Step], found: Roofs | None, saved:
         by = served(recording.parts.ops, counted["implementation"])
         row = Row(where or "step", which, op, given, by, times, saved_bytes=kept, **measure.spread(spent)._asdict())
         out.append(_counted(row, counted, times, found, by, recording.cold))
-    return [*out, *(_plain(name, spent) for name, spent in between(steps, timer_cost_s()).items())]
+    return [*out, *(_plain(name, spent) for name, spent in between(rounds, timer_cost_s()).items())]
 
 
 def _counted(row: Row, counted: dict[str, Any], calls: int, found: Roofs | None, by: str, cold: bool) -> Row:
@@ -218,23 +226,29 @@ def served(ops: Any, implementation: str) -> str:
     return " ".join(filter(None, [implementation, getattr(ops, "ISA", "numpy")]))
 
 
-def between(steps: Iterable[Step], timer_s: float = 0.0) -> dict[str, list[float]]:
-    """Per step: seconds of reading data, of Python between the ops of its parts, and of the host outside parts.
+def between(rounds: Iterable[Round], timer_s: float = 0.0) -> dict[str, list[float]]:
+    """Per round: seconds of reading data, of Python between the ops of its parts, and of the host outside parts.
 
-    `timer_s`, what noting an op's time takes, comes off: a step that is not taken apart has none of it.
+    These are means over the steps of the round, less the ops, which each of them notes a share of. `timer_s`, what
+    noting an op's time takes, comes off: a step that is not taken apart has none of it.
     """
     out: dict[str, list[float]] = {DATA: [], HOST: [], PYTHON: []}
-    for step in steps:
+    for steps in rounds:
         inside, spent, noted = 0.0, {True: 0.0, False: 0.0}, {True: 0, False: 0}
-        for start, end in step.parts:
-            inside += end - start
-        for e in step.events:
-            within = any(start <= e.start_s < end for start, end in step.parts)
-            spent[within] += e.end_s - e.start_s
-            noted[within] += 1
-        out[DATA].append(step.fetched_s - step.start_s)
-        out[PYTHON].append(inside - spent[True] - timer_s * noted[True])
-        out[HOST].append(step.end_s - step.fetched_s - inside - spent[False] - timer_s * noted[False])
+        for step in steps:
+            inside += sum(end - start for start, end in step.parts) / len(steps)
+            for e in step.events:
+                within = any(start <= e.start_s < end for start, end in step.parts)
+                spent[within] += e.end_s - e.start_s
+                noted[within] += 1
+        read, rest = (
+            sum(seconds) / len(steps)
+            for seconds in ([s.fetched_s - s.start_s for s in steps], [s.end_s - s.fetched_s for s in steps])
+        )
+        each = timer_s / len(steps)
+        out[DATA].append(read)
+        out[PYTHON].append(inside - spent[True] - each * noted[True])
+        out[HOST].append(rest - inside - spent[False] - each * noted[False])
     return out
 
 

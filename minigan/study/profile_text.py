@@ -37,6 +37,8 @@ def header(given: Profile) -> Iterator[str]:
         return
     caches = "cold: flushed before every op" if f["cold"] else "as the step leaves them"
     yield f"timer {f['timer']}; caches {caches}; {f['steps']} steps whole and as many taken apart, in turns"
+    if f.get("shares", 1) > 1:
+        yield f"of each step taken apart one in {f['shares']} of its ops is timed, since timing them all would slow it"
     if min(f["used_whole"], f["used_apart"]) < f["steps"]:
         yield f"of these {f['used_whole']} and {f['used_apart']} count: in the others another process took the core"
     if f["other_steps"]:
@@ -119,7 +121,9 @@ def closing(given: Profile) -> Iterator[str]:
     why = _QUEUED if given.facts["backend"] == "cuda" else "" if abs(share) < _MOST_UNACCOUNTED else _LOUD
     yield f"unaccounted: {100 * share:.1f} % of the step{why}"
     if not given.facts["cold"]:
-        yield f"timing every op made the step {100 * given.overhead:+.1f} % longer"
+        shares = given.facts.get("shares", 1)
+        timed = "every op" if shares == 1 else f"one op in {shares}"
+        yield f"timing {timed} made the step {100 * given.overhead:+.1f} % longer"
     for number, text in enumerate(worth_work(given), 1):
         yield f"{number}. {text}"
 

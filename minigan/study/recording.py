@@ -7,8 +7,11 @@ reads it ahead in a thread, so that its whole cost is seen. What a step taken ap
     start_s  reading the batch  fetched_s  host: draws of z, ...  [part: ops, and Python between them] ...  end_s
 """
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +22,26 @@ from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
 from minigan.study.roofs import caches
+from minigan.study.passes import wrapped
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
 
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
-WARM = 3
+WARM, _WARMEST, _WARM_S = 3, 30, 0.3
 _FLUSH_BYTES = 64 << 20
+_BLOCKS = 20
+# what noting an op costs within a step, where its code is out of the nearest caches (in a loop of its own it is a
+# quarter of that), and the share of a step that it may cost
+_NOTING_S, _MOST_NOTING = 2e-6, 0.02
 
 
 class Step(NamedTuple):
-    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops."""
+    """One step, in seconds of one clock: `parts` are its sub-steps, from when to when, `events` its ops.
+
+    `quiet`: all the while the system left us the cores (no involuntary switch to another process). Of its ops those of
+    `share` are noted; see Recording.share_out.
+    """
 
     start_s: float
     fetched_s: float
@@ -37,6 +49,7 @@ class Step(NamedTuple):
     quiet: bool
     parts: tuple[tuple[float, float], ...] = ()
     events: tuple[Event, ...] = ()
+    share: int = 0
 
     @property
     def elapsed_s(self) -> float:
@@ -65,6 +78,7 @@ class Recording:
         if self.task.lacks:
             raise ConfigError(self.task.lacks)
         self.timed = Timed(parts.ops, MOVES, flusher(parts.ops) if cold else None)
+        self.shares = [self.timed]
         self.whole_steps: list[Step] = []
         self.steps: list[Step] = []
         self.number = 0
@@ -74,24 +88,46 @@ class Recording:
         self.whole_steps += [self._step() for _ in range(n)]
 
     def apart(self, n: int) -> None:
-        """n steps, every op of them noted."""
+        """n steps whose ops are noted: every one of them, or each step's share in turn."""
+        for share, timed in enumerate(self.shares):
+            self.steps += self._taken(n // len(self.shares) + (share < n % len(self.shares)), share, timed)
+
+    def timeline(self, n: int) -> list[Step]:
+        """n steps, every op of them noted, beside those that are kept."""
+        return self._taken(n, 0, self.timed)
+
+    def share_out(self, shares: int, step: Step) -> None:
+        """From now on a step taken apart notes the ops of some layers alone, so that noting costs it less; `shares`
+        kinds of steps together note all. `step`, all of whose ops are noted, says how many each layer has.
+        """
+        load = Counter(e.where for e in step.events)
+        groups: list[set[str]] = [set() for _ in range(shares)]
+        for where, _ in load.most_common():
+            min(groups, key=lambda group: sum(load[one] for one in group)).add(where)
+        self.shares = [Timed(self.parts.ops, MOVES, None, group) for group in groups]
+        for timed in self.shares:
+            timed.args = self.timed.args
+
+    def _taken(self, n: int, share: int, timed: Timed) -> list[Step]:
         spans: list[tuple[float, float]] = []
         kept = self.task.run
-        self.task.use(self.timed)
+        self.task.use(timed)
         self.task.run = _Runner(self.task.run, spans)
-        events, made = self.timed.events, []
+        events, made = timed.events, []
         events.clear()
         try:
             for _ in range(n):  # as little as possible is done between steps, where it would cool the caches
+                timed.announce("")  # what comes before the first pass belongs to none, whatever step was before
                 made.append((self._step(), len(events), len(spans)))
         finally:
             self.task.use(self.parts.ops)
             self.task.run = kept
-        first, part = 0, 0
+        first, part, out = 0, 0, []
         for step, last, parts in made:
             noted = tuple(map(Event._make, events[first:last]))
-            self.steps.append(step._replace(parts=tuple(spans[part:parts]), events=noted))
+            out.append(step._replace(parts=tuple(spans[part:parts]), events=noted, share=share))
             first, part = last, parts
+        return out
 
     def _step(self) -> Step:
         """One step. Raises ConfigError on a number that is not finite."""
@@ -114,9 +150,8 @@ class Recording:
 
         Counts once what two layers share: the output of one that is the input of the next is the first one's.
         """
-        found = saved_bytes(list(self.task.nets.values()), lambda: self.apart(1))  # called, not replayed by a graph
-        self.steps.pop()
-        return found
+        called = partial(self.timeline, 1)  # by a proxy, so not replayed by a graph
+        return saved_bytes(list(self.task.nets.values()), called)
 
 
 def flusher(ops: Any) -> Callable[[], None]:
@@ -153,6 +188,8 @@ def warmed(recording: Recording) -> float:
     recording.whole(WARM)
     recording.apart(1)
     seconds = min(step.elapsed_s for step in recording.whole_steps)
+    recording.whole(min(_WARMEST, round(_WARM_S / seconds)))  # many where they are short: a neighbour may be in a few
+    seconds = min(step.elapsed_s for step in recording.whole_steps)
     recording.whole_steps.clear()
     recording.steps.clear()
     return seconds
@@ -165,7 +202,11 @@ def record(recording: Recording, steps: int, tick: Callable[[float], None]) -> N
     """
     seconds = warmed(recording)
     steps = steps or min(MOST, max(FEWEST, round(ABOUT_S / seconds)))
-    block = min(measure.calls_per_block(seconds), -(-steps // 5))
+    (step,) = recording.timeline(1)
+    shares = min(math.ceil(len(step.events) * _NOTING_S / seconds / _MOST_NOTING), steps // FEWEST)
+    if shares > 1 and not recording.cold and not recording.task.late:  # flushes and waits are for every op
+        recording.share_out(shares, step)
+    block = min(measure.calls_per_block(seconds), max(-(-steps // _BLOCKS), len(recording.shares)))
     order = [recording.whole, recording.apart]
     while (done := len(recording.steps)) < steps:
         for make in order:
@@ -179,7 +220,6 @@ def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
     seen: set[int] = set()
     kept: list[Any] = []  # nothing is freed meanwhile, so no address comes twice
     found: dict[str, int] = {}
-    layers: list[Any] = [layer for net in nets for layer in net.layers]
 
     def watched(layer: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **more: Any) -> Any:
@@ -195,13 +235,8 @@ def saved_bytes(nets: list[Net], step: Callable[[], object]) -> dict[str, int]:
 
         return run
 
-    for layer in layers:
-        layer.forward = watched(layer, layer.forward)
-    try:
+    with wrapped([layer for net in nets for layer in net.layers], "forward", watched):
         step()
-    finally:
-        for layer in layers:
-            del layer.forward
     return found
 
 

@@ -110,6 +110,11 @@ def newest(folder: Path) -> Path | None:
     return saved[-1][1] if saved else None
 
 
+def kept(folder: Path) -> dict[int, Path]:
+    """Every checkpoint that is there, by its step, in rising order."""
+    return dict(_saved(folder))
+
+
 def best(run: Path) -> Path:
     """The best checkpoint of a run folder, as its newest one says. Raises CheckpointError when there is none."""
     last = resolve(run)

@@ -32,14 +32,16 @@ def cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def record(backend: str, isa: str = "") -> dict[str, Any]:
-    """Versions, processor features, BLAS and threads; `isa` is the backend's instruction set, where it has one."""
+def record(backend: str, isa: str = "", build: str = "") -> dict[str, Any]:
+    """Versions, processor features, BLAS and threads; `isa` is the backend's instruction set and `build` the compiler
+    that made it, where it has one."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     return {
         "minigan": __version__,
         "backend": backend,
         **({"isa": isa} if isa else {}),
+        **({"build": build} if build else {}),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": f"{blas['name']} {blas['version']}",
@@ -48,6 +50,11 @@ def record(backend: str, isa: str = "") -> dict[str, Any]:
         "threads": threads(),
         **{name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
+
+
+def of(ops: Any) -> dict[str, Any]:
+    """`record` of a backend."""
+    return record(ops.NAME, getattr(ops, "ISA", ""), getattr(ops, "BUILD", ""))
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

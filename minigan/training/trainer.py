@@ -76,7 +76,7 @@ class Trainer:
             raise ConfigError(self.task.lacks)
         self.config = config
         self.resume, self.saved = resume, self._saved() if resume else None
-        self.environment = environment.record(self.parts.ops.NAME, getattr(self.parts.ops, "ISA", ""))
+        self.environment = environment.of(self.parts.ops)
         self.first, self.elapsed = 0, 0.0
         reporter.note(self.parts.backend_note)
         if self.saved:
@@ -313,19 +313,7 @@ class Trainer:
         return dataclasses.asdict(begun) if begun else None
 
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
-        theirs = configs.from_dict(saved.meta["config"], str(saved.path))
-        different = configs.changed(theirs, self.config)
-        if different:
-            raise CheckpointError(
-                f"{saved.path} is of another configuration than {self.out / CONFIG}: {', '.join(different)} differ; "
-                "put the run's own checkpoint there"
-            )
-        fingerprint = saved.meta["data"]["fingerprint"]
-        if fingerprint != self.parts.dataset.fingerprint:
-            raise CheckpointError(
-                f"{saved.path} was trained on other data than {self.parts.dataset.name} now holds "
-                f"(fingerprint {fingerprint[:12]} against {self.parts.dataset.fingerprint[:12]}); give --data PATH"
-            )
+        check_own(saved.path, saved.meta, self.out, self.parts)
         restore(self.task, saved)
         total = self.parts.total_steps
         if saved.step > total:
@@ -367,6 +355,23 @@ def recorded(out: Path) -> Config:
         raise CheckpointError(
             f"{path}: is not UTF-8 text ({e.reason} at byte {e.start}); put the run's own back"
         ) from e
+
+
+def check_own(path: Path, meta: dict[str, Any], out: Path, parts: Parts) -> None:
+    """Raises CheckpointError when a checkpoint is not of the run in `out`, or was trained on other data than there is
+    now."""
+    different = configs.changed(configs.from_dict(meta["config"], str(path)), parts.config)
+    if different:
+        raise CheckpointError(
+            f"{path} is of another configuration than {out / CONFIG}: {', '.join(different)} differ; "
+            "put the run's own checkpoint there"
+        )
+    fingerprint = meta["data"]["fingerprint"]
+    if fingerprint != parts.dataset.fingerprint:
+        raise CheckpointError(
+            f"{path} was trained on other data than {parts.dataset.name} now holds "
+            f"(fingerprint {fingerprint[:12]} against {parts.dataset.fingerprint[:12]}); give --data PATH"
+        )
 
 
 def unlike(run: Config, given: Config) -> list[str]:
