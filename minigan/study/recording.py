@@ -21,8 +21,8 @@ from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
-from minigan.study.roofs import caches
 from minigan.study.passes import wrapped
+from minigan.study.roofs import caches
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
