@@ -19,7 +19,6 @@ import numpy as np
 from minigan import __version__
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.study import measure
-from minigan.study.measure import quiet
 from minigan.study.recording import Recording, Step, record
 from minigan.study.roofs import Roofs, roofs
 from minigan.study.work import MOVES, cost
@@ -133,8 +132,8 @@ def made(recording: Recording) -> Profile:
     ops = recording.parts.ops
     timed = measurable(ops)
     found = roofs(ops) if timed else None
-    whole = quiet(recording.whole_steps)
-    taken, rest = common(quiet(recording.steps))
+    whole = measure.quiet(recording.whole_steps)
+    taken, rest = common(measure.quiet(recording.steps))
     said = facts(recording) | {"steps": len(recording.steps), "other_steps": rest}
     said |= {"used_whole": len(whole), "used_apart": len(taken)}
     said |= {"device": found.device, "threads": found.threads} if found else {"device": "simulator", "threads": 1}
