@@ -24,8 +24,8 @@ from minigan.errors import CheckpointError, ConfigError, MiniganError
 from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Net
 from minigan.models.trees import Chain
-from minigan.study import replay as replays
 from minigan.study import passes, step, step_files, step_pictures
+from minigan.study import replay as replays
 from minigan.tasks import TASKS
 from minigan.training import environment as surroundings
 from minigan.training import log
@@ -71,7 +71,9 @@ def assert_as_logged(folder: Path, at: int) -> replays.Replay:
 @pytest.mark.parametrize(("at", "start"), [(1, 0), (5, 0), (10, 0), (11, 10), (12, 10)])
 def test_a_step_comes_out_as_logged_from_the_nearest_checkpoint(trained: Path, at: int, start: int) -> None:
     replay = assert_as_logged(trained, at)
-    assert replay.start == start and set(passes.learning(replay.task)) == {"g", "d"}, "the moving average learns nothing"
+    assert replay.start == start and set(passes.learning(replay.task)) == {"g", "d"}, (
+        "the moving average learns nothing"
+    )
 
 
 def test_a_step_of_the_cpp_backend_comes_out_as_logged(tmp_path: Path) -> None:
