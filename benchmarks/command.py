@@ -102,12 +102,17 @@ def machine(what: str, threads: int, **repeats: int) -> dict[str, Any]:
     }
 
 
-def finish(result: dict[str, Any], out: Path | None) -> None:
-    """Writes the result and prints its table."""
+def write(result: dict[str, Any], out: Path | None) -> None:
+    """Writes the result."""
     if out is None:
         cpu = re.sub(r"[^a-z0-9]+", "-", result["cpu"].lower()).strip("-")
         out = RESULTS / f"{result['date'][:10]}-{cpu}-{result['what'].replace(' ', '-')}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(table.text(result))
     note(f"written: {out}")
+
+
+def finish(result: dict[str, Any], out: Path | None) -> None:
+    """Writes the result and prints its table."""
+    print(table.text(result))
+    write(result, out)

@@ -1,7 +1,7 @@
 """A result as a table, written between two marks of a README:   python -m benchmarks.table RESULT.json
 
 A result of benchmarks.step goes into README.md, one of benchmarks.ops or benchmarks.layers into benchmarks/README.md,
-one of benchmarks.modes into docs/modes.md.
+one of benchmarks.modes into docs/modes.md, one of benchmarks.diagnose into docs/diagnose.md.
 """
 
 import json
@@ -17,7 +17,16 @@ BEGIN, END = "<!-- table of benchmarks.{} -->", "<!-- end of the table -->"
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = ROOT / "benchmarks" / "README.md"
 MODES = ROOT / "docs" / "modes.md"
-TARGETS = {"step": ROOT / "README.md", "ops": BESIDE, "layers": BESIDE, "modes ring8": MODES, "modes grid25": MODES}
+DIAGNOSE = ROOT / "docs" / "diagnose.md"
+TARGETS = {
+    "step": ROOT / "README.md",
+    "ops": BESIDE,
+    "layers": BESIDE,
+    "modes ring8": MODES,
+    "modes grid25": MODES,
+    "diagnose chosen": DIAGNOSE,
+    "diagnose held-out": DIAGNOSE,
+}
 
 
 def milliseconds(seconds: float) -> str:
@@ -107,7 +116,39 @@ def _spread(values: list[float], form: str) -> str:
     return f"{statistics.mean(values):{form}} ± {statistics.stdev(values):{form}}"
 
 
-TABLES = {"step": _step, "ops": _ops, "layers": _layers, "modes ring8": _modes, "modes grid25": _modes}
+def _thresholds(result: dict[str, Any]) -> list[list[str]]:
+    """What the chosen runs have of each figure: each of a verdict's, and the range of the healthy ones."""
+    rows = []
+    for name, sign, above, threshold in result["thresholds"]:
+        so, healthy = (
+            sorted(r["signs"][sign] for r in result["rows"] if r["label"] == label and sign in r["signs"])
+            for label in (name, "healthy")
+        )
+        side = f"{'above' if above else 'below'} {threshold:g}"
+        spread = f"{healthy[0]:.2g} to {healthy[-1]:.2g}" if healthy else ""
+        rows.append([name, f"`{sign}`", side, ", ".join(f"{x:.2g}" for x in so), spread])
+    return [["verdict", "figure", "speaks", "each run that is so", "healthy runs"], *rows]
+
+
+def _confusion(result: dict[str, Any]) -> list[list[str]]:
+    """Held-out runs: a row for what they are, a column for what is said."""
+    names = list(dict.fromkeys(["healthy", *(row[0] for row in result["thresholds"])]))
+    pairs = [(row["label"], row["verdict"]) for row in result["rows"]]
+    return [
+        ["a run that is", *(f"said: {name}" for name in names)],
+        *([f"**{is_}**", *(str(pairs.count((is_, said)) or "") for said in names)] for is_ in names),
+    ]
+
+
+TABLES = {
+    "step": _step,
+    "ops": _ops,
+    "layers": _layers,
+    "modes ring8": _modes,
+    "modes grid25": _modes,
+    "diagnose chosen": _thresholds,
+    "diagnose held-out": _confusion,
+}
 
 
 def _remarks(result: dict[str, Any]) -> list[str]:
@@ -117,6 +158,8 @@ def _remarks(result: dict[str, Any]) -> list[str]:
         if fewer := row.get("rounds_if_fewer"):
             names = ", ".join(f"{name} ({rounds})" for name, rounds in fewer.items())
             said.append(f"{row['name']}: far behind PyTorch's best float32 and so measured in fewer rounds: {names}.")
+        if row.get("label") != row.get("verdict"):
+            said.append(f"Wrong: {row['name']}, which is {row['label']}, was called {row['verdict']}.")
         if "apart" in row:
             said.append(f"{row['name']}: {milliseconds(row['whole']['median_s'])} ms when it is not taken apart.")
     return said
@@ -138,7 +181,7 @@ def text(result: dict[str, Any]) -> str:
         facts.append(f"measured peak {peak:.0f} GFLOP/s" if peak else "peak not measured")
     date = result["date"][:10]
     medians = "Medians, quartiles in brackets, {rounds} rounds"
-    how = "Means ± standard deviations over the seeds shown" if "seeds" in result else medians
+    how = "Means ± standard deviations over the seeds shown" if "seeds" in result else result.get("how", medians)
     return "\n".join(
         [*lines, "", " ".join([f"{'; '.join(facts)}. {how.format(**result)}, {date}.", *_remarks(result)])]
     )
@@ -171,7 +214,7 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as e:
         raise MiniganError(f"{path}: cannot be read as a result ({e})") from e
     if not isinstance(result, dict) or result.get("what") not in TABLES:
-        raise MiniganError(f"{path}: is no result of benchmarks.step, ops, layers or modes")
+        raise MiniganError(f"{path}: is no result of benchmarks.step, ops, layers, modes or diagnose")
     return result
 
 

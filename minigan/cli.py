@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from minigan.commands.diagnose import diagnose
 from minigan.commands.evaluate import evaluate
 from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
@@ -18,9 +19,7 @@ from minigan.commands.step import step
 from minigan.errors import MiniganError
 
 app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Train small GANs without a deep-learning framework.",
+    add_completion=False, pretty_exceptions_enable=False, help="Train small GANs without a deep-learning framework."
 )
 data_app = typer.Typer(invoke_without_command=True, help="Show the known data sets, or fetch one.")
 app.add_typer(data_app, name="data")
@@ -444,7 +443,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, inspect, explain, profile, step):
+for command in (evaluate, diagnose, inspect, explain, profile, step):
     app.command()(command)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from processes import PYTHON, environment
 
@@ -16,7 +17,7 @@ from minigan.errors import MiniganError
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # last, so that the tested minigan stays the installed one
 
-from benchmarks import modes, step, table, works  # noqa: E402
+from benchmarks import diagnose, modes, step, table, works  # noqa: E402
 from benchmarks.layers import merged, taken_apart  # noqa: E402
 from benchmarks.minigan_layers import Apart  # noqa: E402
 from benchmarks.ops import rates  # noqa: E402
@@ -210,6 +211,81 @@ def test_a_run_of_modes_is_counted_and_is_a_function_of_its_seed() -> None:
     assert {"name": "R1", "seed": 3}.items() <= one.items() and one["found"] <= 8
     drawn = modes.picture({"GAN": x, "R1": y}, modes.toys.centres("ring8"))
     assert drawn.getcolors() and len(drawn.getcolors()) > 2
+
+
+def _verdicts(result: dict[str, Any], what: str) -> list[str]:
+    result |= {"what": what, "how": "2 of 3 runs right", "thresholds": [["G collapsed", "even", False, 0.6]]}
+    result["rows"] = [
+        {"name": "a", "label": "healthy", "verdict": "healthy", "signs": {"even": 0.9}},
+        {"name": "b", "label": "G collapsed", "verdict": "G collapsed", "signs": {"even": 0.41}},
+        {"name": "c", "label": "G collapsed", "verdict": "healthy", "signs": {"even": 0.7, "copies": 1}},
+        {"name": "d", "label": "healthy", "verdict": "healthy", "signs": {"copies": 1}},
+    ]
+    del result["pytorch"], result["rounds"]
+    return table.text(result).splitlines()
+
+
+def test_the_table_of_thresholds_has_what_each_run_has(result: dict[str, Any]) -> None:
+    lines = _verdicts(result, "diagnose chosen")
+    assert lines[2] == "| G collapsed | `even` | below 0.6 | 0.41, 0.7 | 0.9 to 0.9 |"
+
+
+def test_the_table_of_held_out_runs_counts_and_names_the_wrong_ones(result: dict[str, Any]) -> None:
+    lines = _verdicts(result, "diagnose held-out")
+    assert lines[0] == "| a run that is | said: healthy | said: G collapsed |"
+    assert lines[2:4] == ["| **healthy** | 2 |  |", "| **G collapsed** | 1 | 1 |"]
+    assert (
+        lines[-1].endswith("Wrong: c, which is G collapsed, was called healthy.") and "2 of 3 runs right" in lines[-1]
+    )
+
+
+FINE = {
+    "stirs": 0.1,
+    "told": 0.9,
+    "alike": 0.2,
+    "sharp": 0.9,
+    "classes": 0.9,
+    "change": 0.1,
+    "like": 0.0,
+    "D_right": 0.8,
+}
+LOOKS: list[tuple[dict[str, float], str]] = [
+    ({}, "healthy"),
+    ({"stirs": 0.001, "told": 1.0}, "vanishing gradients"),
+    ({"stirs": 0.001}, "healthy"),  # it has arrived
+    ({"classes": 0.3, "change": 0.9}, "G collapsed"),
+    ({"classes": 0.5, "change": 0.9}, "oscillating"),
+    ({"classes": 0.5}, "G collapsed"),
+    ({"classes": 0.3, "sharp": 0.4}, "healthy"),  # noise has no class
+    ({"alike": 0.9, "sharp": 0.4}, "G collapsed"),
+    ({"like": 0.6, "D_right": 1.0, "told": 1.0}, "memorising"),
+    ({"D_right": 1.0, "told": 1.0}, "D too strong"),
+    ({"D_right": 1.0}, "healthy"),
+]
+
+
+@pytest.mark.parametrize(("look", "expected"), LOOKS)
+def test_a_run_of_diagnose_is_what_the_first_look_says(look: dict[str, float], expected: str) -> None:
+    assert diagnose.label(FINE | look) == expected
+
+
+def test_a_run_of_diagnose_is_trained_and_looked_at(tmp_path: Path) -> None:
+    case = diagnose.Case("few", "memorising", "digits", "few digits", 1, 100, (*diagnose.DIGITS, *diagnose.COPYING))
+    out = diagnose.trained(case, tmp_path, "auto")
+    look = diagnose.looked(case, out)
+    assert len(list((out / "checkpoints").iterdir())) == diagnose.CHECKPOINTS
+    assert len(np.load(tmp_path / "few-digits-1.npz")["x"]) == 12
+    assert look.keys() == FINE.keys() and all(np.isfinite(list(look.values()))), look
+    assert 0 < look["stirs"] < 10 and 0 <= look["like"] <= 1 and max(look["alike"], look["sharp"]) <= 1
+
+
+@pytest.mark.parametrize("which", diagnose.CASES)
+def test_the_page_on_verdicts_has_the_newest_result_and_todays_thresholds(which: str) -> None:
+    what = f"diagnose {which}"
+    result = table.read(sorted(diagnose.command.RESULTS.glob(f"*-{what.replace(' ', '-')}.json"))[-1])
+    assert result["thresholds"] == [[row.verdict, row.sign, row.above, row.threshold] for row in diagnose.ROWS]
+    assert [row["name"] for row in result["rows"]] == [case.name for case in diagnose.CASES[which]]
+    assert table.text(result) in table.TARGETS[what].read_text()
 
 
 def test_the_table_names_what_was_measured_in_fewer_rounds(result: dict[str, Any]) -> None:

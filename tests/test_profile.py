@@ -18,7 +18,18 @@ from minigan.backends import load
 from minigan.backends.planned import Planned
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.errors import ConfigError, MiniganError
-from minigan.study import against, compare, one_op, profile, profile_html, profile_text, recording, roofs, trace
+from minigan.study import (
+    against,
+    compare,
+    measure,
+    one_op,
+    profile,
+    profile_html,
+    profile_text,
+    recording,
+    roofs,
+    trace,
+)
 from minigan.study.roofs import Level, Roofs
 from minigan.study.work import MOVES, cost
 
@@ -160,9 +171,9 @@ def test_steps_of_the_most_common_kind_count() -> None:
 def test_interrupted_steps_do_not_count_where_there_are_enough_others() -> None:
     quiet = made_up()
     loud = quiet._replace(quiet=False)
-    enough = recording.ENOUGH_QUIET
-    assert recording.quiet([quiet, loud] * enough) == [quiet] * enough
-    assert recording.quiet([quiet, loud] * (enough - 1)) == [quiet, loud] * (enough - 1)
+    enough = measure.ENOUGH_QUIET
+    assert measure.quiet([quiet, loud] * enough) == [quiet] * enough
+    assert measure.quiet([quiet, loud] * (enough - 1)) == [quiet, loud] * (enough - 1)
 
 
 def test_bytes_kept_for_backward_are_counted_once(opened: recording.Recording) -> None:
@@ -210,6 +221,16 @@ def test_without_the_extension_numpy_measures(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(roofs, "extension", lambda: None)
     found = roofs.roofs(load("numpy"))
     assert list(found.peaks) == ["gemm"] and found.threads == 1
+
+
+def test_ceilings_of_threads_that_share_a_cpu_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofs, "extension", lambda: None)
+    kept = roofs.cache_folder("roofs")
+    for cpus in (0, 4, 0):  # of the one thread that NumPy is measured on
+        monkeypatch.setattr(roofs.environment, "threads", lambda cpus=cpus: cpus)
+        roofs.roofs(load("numpy"))
+    crowded = {path for path in kept.glob("*-numpy.json") if "-on-0-" in path.name}
+    assert len(crowded) == 1 and len({*kept.glob("*-numpy.json")} - crowded) == 1
 
 
 def row(layer: str, seconds: float, **more: Any) -> profile.Row:

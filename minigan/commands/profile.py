@@ -160,7 +160,7 @@ def _op(console: Any, say: Any, op: str, shape: str, backend: str, all_impl: boo
 
     work = one_op.work(op, shape)
     with counting(console, "rounds", one_op.ROUNDS) as advance:
-        rows = one_op.measured(work, backend, all_impl, advance)
+        rows = one_op.measured(work, one_op.sides(op, backend, all_impl), advance)
     say(one_op.lines(work, rows))
     if out:
         atomic_text(out, json.dumps({"op": op, "shape": shape, "rows": rows}, indent=1) + "\n")

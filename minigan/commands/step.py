@@ -48,7 +48,7 @@ Content = Callable[[], dict[str, Callable[[Path], None]]]  # what --dump writes
 def _made(console: Any, replay: Any, see: Callable[[Any], None]) -> tuple[str, list[Any]]:
     """Makes the step, which `see` watches; what the log says to it, and what moved."""
     from minigan.progress import counting
-    from minigan.study.watch import Watch
+    from minigan.study.passes import Watch
 
     with counting(console, "steps", replay.at - replay.start) as advance:
         replay.forward(advance)

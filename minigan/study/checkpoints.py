@@ -14,7 +14,7 @@ from minigan.models.net import Net
 from minigan.models.packing import pack
 from minigan.models.shapes import Array, Shape
 from minigan.study.inspect import Subject
-from minigan.study.watch import wrapped
+from minigan.study.passes import wrapped
 from minigan.tasks import Task
 from minigan.training import checkpoint, walk
 from minigan.training.trainer import drawn_from, restore

@@ -3,21 +3,53 @@
 Sides take turns in blocks of a few calls, over many rounds, so that a clock that drifts or a neighbour who wakes up
 meets all of them alike. Between blocks all sleep: thread pools (BLAS, OpenMP) spin for some milliseconds after work.
 A side that is far behind is measured in fewer rounds: its seconds would be most of the run and decide nothing.
+What was measured while another process took the core does not count, where there is enough else.
 """
 
+import resource
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 PAUSE_S = 0.05
 _BLOCK_S = 0.2
 FEWEST, _MOST = 2, 200
+ENOUGH_QUIET = 8
 FAR, FEW_ROUNDS = 5, 3  # what takes FAR times as long as the best is measured in FEW_ROUNDS rounds of FEWEST calls
 
 Blocks = dict[str, list[list[float]]]  # side -> per round the seconds of its calls, none where it sat the round out
 Summary = dict[str, float]
+T = TypeVar("T")
+
+
+class Timed(Protocol):
+    """`quiet`: all the while the system left us the cores (no involuntary switch to another process)."""
+
+    @property
+    def quiet(self) -> bool: ...
+
+
+TimedT = TypeVar("TimedT", bound=Timed)
+
+
+class Call(NamedTuple):
+    """One call."""
+
+    seconds: float
+    quiet: bool
+
+
+def switches() -> int:
+    """How often any thread of this process had to make room for another process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def quiet(measured: list[TimedT]) -> list[TimedT]:
+    """What was measured while the system took no core away, if there is some; else all."""
+    found = [one for one in measured if one.quiet]
+    return found if len(found) >= ENOUGH_QUIET else measured
 
 
 def calls_per_block(seconds: float) -> int:
@@ -32,17 +64,17 @@ def far_behind(seconds: dict[str, float], against: list[str]) -> list[str]:
 
 
 def interleave(
-    sides: dict[str, Callable[[int], list[float]]],
+    sides: dict[str, Callable[[int], list[T]]],
     calls: dict[str, int],
     rounds: int,
     tick: Callable[[], None],
     seldom: Collection[str] = (),
-) -> Blocks:
-    """sides[name](n) gives the seconds of n calls; a round runs a block of every side, every second round backwards.
+) -> dict[str, list[list[T]]]:
+    """sides[name](n) gives what was measured of n calls; a round runs a block of each, every second round backwards.
 
     Those in `seldom` take part in FEW_ROUNDS rounds, evenly spread, with FEWEST calls each.
     """
-    blocks: Blocks = {name: [] for name in sides}
+    blocks: dict[str, list[list[T]]] = {name: [] for name in sides}
     apart = -(-rounds // FEW_ROUNDS)
     for i in range(rounds):
         for name in list(sides)[:: -1 if i % 2 else 1]:

@@ -7,9 +7,10 @@ n, c and o; elementwise ops and norms take n, c and, for images, h and w.
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ LETTERS = {
 _MOST = 1 << 28  # numbers of an array: a gibibyte
 EPS, RATE, SLOPE = 1e-5, 0.3, 0.2
 Sizes = dict[str, int]
+Side = tuple[str, str, tuple[str, ...]]  # backend, instruction set ("": the best), implementations ("": the plan's)
 Make = Callable[..., Any]
 
 
@@ -173,23 +175,25 @@ def prepared(given: dict[str, Any], ops: Any, impl: str) -> tuple[Callable[[], A
     found = None if simulated else roofs(ops)
     memory_s = found.memory_s(counted["bytes"]) if found else None
     compute_s = found.compute_s(counted["done_flops"], isa) if found else None
-    facts = {"backend": ops.NAME, "isa": isa, "planned": planned}
+    facts = {"backend": ops.NAME, "isa": isa, "planned": planned, "threads": found.threads if found else None}
     return run, facts | counted | {"memory_s": memory_s, "compute_s": compute_s}
 
 
-def timed(call: Callable[[], object], n: int) -> list[float]:
-    """Seconds of n calls, after one that is not counted."""
+def timed(call: Callable[[], object], n: int) -> list[measure.Call]:
+    """n calls, after one that is not counted."""
     call()
-    seconds = []
+    calls = []
     for _ in range(n):
+        before = measure.switches()
         start = time.perf_counter()
         call()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+        seconds = time.perf_counter() - start
+        calls.append(measure.Call(seconds, measure.switches() == before))
+    return calls
 
 
-def sides(op: str, backend: str, all_impl: bool) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(backend, instruction set, implementations; "" is the plan's) of every process that measures."""
+def sides(op: str, backend: str, all_impl: bool) -> Iterator[Side]:
+    """What every process measures."""
     if not all_impl:
         yield (backend if backend not in ("", "auto") else backends.choose()[0].NAME), "", ("",)
         return
@@ -204,17 +208,22 @@ def sides(op: str, backend: str, all_impl: bool) -> Iterator[tuple[str, str, tup
     yield "cuda", "", plan.GPU_ALGORITHMS if op in {*plan.OPS, *plan.DENSE} else ("",)
 
 
-def measured(given: dict[str, Any], backend: str, all_impl: bool, on_round: Callable[[], None]) -> list[dict[str, Any]]:
-    """A row per implementation that can serve the call, in turns over ROUNDS rounds; fastest first."""
+def measured(
+    given: dict[str, Any], by: Iterable[Side], on_round: Callable[[], None], rounds: int = ROUNDS,
+    threads: Sequence[int] = (0,),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row per implementation that can serve the call, on each of these numbers of threads (0: as many as there are),
+    in turns; fastest first."""
     from minigan.study.against import HERE, worker
     from minigan.study.workers import Failed
 
     rows: list[dict[str, Any]] = []
-    runs: dict[str, Callable[[int], list[float]]] = {}
+    runs: dict[str, Callable[[int], list[tuple[float, bool]]]] = {}
     counts: dict[str, int] = {}
     with ExitStack() as stack:
-        for name, isa, impls in sides(given["op"], backend, all_impl):
-            process = stack.enter_context(worker(HERE, **({"MINIGAN_ISA": isa} if isa else {})))
+        for (name, isa, impls), count in product(by, threads):
+            variables = dict.fromkeys(("MINIGAN_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(count)) if count else {}
+            process = stack.enter_context(worker(HERE, **variables, **({"MINIGAN_ISA": isa} if isa else {})))
             for impl in impls:
                 try:
                     facts = process.ask("op", given, name, impl)
@@ -227,9 +236,11 @@ def measured(given: dict[str, Any], backend: str, all_impl: bool, on_round: Call
                 if facts["memory_s"] is not None:
                     runs[key] = partial(process.ask, "run", facts["number"])
                     counts[key] = measure.calls_per_block(facts["seconds"])
-        blocks = measure.interleave(runs, counts, ROUNDS, on_round)
+        blocks = measure.interleave(runs, counts, rounds, on_round)
     for key, block in blocks.items():
-        rows[int(key)] |= measure.spread([s for part in block for s in part])._asdict()
+        calls = [measure.Call(*call) for part in block for call in part]
+        rows[int(key)] |= measure.spread([call.seconds for call in measure.quiet(calls)])._asdict()
+        rows[int(key)] |= {"calls": len(calls), "quiet_calls": sum(call.quiet for call in calls)}
     return sorted(({k: v for k, v in row.items() if k not in ("number", "seconds")} for row in rows), key=_order)
 
 
@@ -258,6 +269,9 @@ def lines(given: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[str]:
         share = 100 * least_s(row) / row["median_s"]
         yield f"error of counting: {_by(row)} reaches {share:.0f} % of its roof; its costs, or the ceilings, are wrong"
     yield "*: what the built-in plan takes"
+    loud = sum(row.get("quiet_calls", measure.ENOUGH_QUIET) < measure.ENOUGH_QUIET for row in rows)
+    if loud:
+        yield f"other processes took the core during nearly all calls of {loud} of these rows: measure again"
 
 
 def least_s(row: dict[str, Any]) -> float:

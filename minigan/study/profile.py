@@ -20,7 +20,7 @@ import numpy as np
 from minigan import __version__
 from minigan.backends.proxies import PAUSE, Event, Timed
 from minigan.study import measure
-from minigan.study.recording import Recording, Step, quiet, record
+from minigan.study.recording import Recording, Step, record
 from minigan.study.roofs import Roofs, roofs
 from minigan.study.work import MOVES, cost
 
@@ -134,7 +134,7 @@ def made(recording: Recording) -> Profile:
     ops = recording.parts.ops
     timed = measurable(ops)
     found = roofs(ops) if timed else None
-    whole = quiet(recording.whole_steps)
+    whole = measure.quiet(recording.whole_steps)
     taken, rest = rounds(recording.steps, len(recording.shares))
     said = facts(recording) | {"steps": len(recording.steps), "other_steps": rest}
     said |= {"used_whole": len(whole), "used_apart": sum(map(len, taken)), "shares": len(recording.shares)}
@@ -157,7 +157,7 @@ def measurable(ops: Any) -> bool:
 
 def rounds(steps: list[Step], shares: int) -> tuple[list[Round], int]:
     """Steps of every share side by side, each the quiet ones of its most common kind; and how many were of another."""
-    found = [common(quiet([step for step in steps if step.share == share])) for share in range(shares)]
+    found = [common(measure.quiet([step for step in steps if step.share == share])) for share in range(shares)]
     return list(zip(*(kept for kept, _ in found), strict=False)), sum(rest for _, rest in found)
 
 

@@ -8,7 +8,6 @@ reads it ahead in a thread, so that its whole cost is seen. What a step taken ap
 """
 
 import math
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,13 +21,12 @@ from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
+from minigan.study.passes import wrapped
 from minigan.study.roofs import caches
-from minigan.study.watch import wrapped
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
 
-ENOUGH_QUIET = 8
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
 WARM, _WARMEST, _WARM_S = 3, 30, 0.3
 _FLUSH_BYTES = 64 << 20
@@ -133,7 +131,7 @@ class Recording:
 
     def _step(self) -> Step:
         """One step. Raises ConfigError on a number that is not finite."""
-        before = _switches()
+        before = measure.switches()
         start = time.perf_counter()
         n = self.task.batches_per_step
         batches, labels = self.parts.given([self.parts.batches.at(self.number * n + k) for k in range(n)])
@@ -145,7 +143,7 @@ class Recording:
         self.number += 1
         if bad:
             raise ConfigError(f"step {self.number} was not finite, so it is no training step; minigan train says where")
-        return Step(start, fetched, end, _switches() == before)
+        return Step(start, fetched, end, measure.switches() == before)
 
     def saved_bytes(self) -> dict[str, int]:
         """Layer -> bytes that its forward pass keeps for its backward pass: in one step, the pass that keeps most.
@@ -154,17 +152,6 @@ class Recording:
         """
         called = partial(self.timeline, 1)  # by a proxy, so not replayed by a graph
         return saved_bytes(list(self.task.nets.values()), called)
-
-
-def quiet(steps: list[Step]) -> list[Step]:
-    """The steps in which the system took no core away, if there are some; else all."""
-    found = [step for step in steps if step.quiet]
-    return found if len(found) >= ENOUGH_QUIET else steps
-
-
-def _switches() -> int:
-    """How often any thread of this process had to make room for another process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def flusher(ops: Any) -> Callable[[], None]:

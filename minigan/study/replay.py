@@ -19,7 +19,7 @@ from minigan.config import Override
 from minigan.errors import CheckpointError, ConfigError
 from minigan.models.layers import Layer
 from minigan.models.net import Net
-from minigan.study.watch import learning
+from minigan.study.passes import learning
 from minigan.training import checkpoint, environment, log, trainer, transfer
 from minigan.training.parts import Parts, prepare
 

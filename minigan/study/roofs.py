@@ -105,7 +105,9 @@ def roofs(ops: Any) -> Roofs:
     gpu = ops.NAME == "cuda"
     device = ops.ISA if gpu else environment.cpu()
     threads = 1 if gpu else cpp.threads() if cpp else 1
-    made_by = " ".join([device, str(threads), __version__, "cuda" if gpu else "cpp" if cpp else "numpy"])
+    cpus = environment.threads()  # threads that share a CPU are measured, too, but say nothing of a later run
+    crowded = [f"on {cpus}"] if cpus < threads else []
+    made_by = " ".join([device, str(threads), *crowded, __version__, "cuda" if gpu else "cpp" if cpp else "numpy"])
     path = cache_folder("roofs") / f"{re.sub(r'[^a-z0-9.]+', '-', made_by.lower())}.json"
     if (kept := _kept(path)) is not None:
         return kept

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigan.models.layers import Layer
-from minigan.study.watch import Moved, Pass, Seen
+from minigan.study.passes import Moved, Pass, Seen
 
 BINS = 16
 

@@ -20,8 +20,8 @@ from minigan.errors import ConfigError
 from minigan.models.layers import Layer
 from minigan.models.net import Net
 from minigan.study import step_pictures
+from minigan.study.passes import Moved, Seen
 from minigan.study.step import Row, numbers
-from minigan.study.watch import Moved, Seen
 from minigan.training.atomic import atomic_bytes, atomic_text, fsync_folder, reported
 
 Array = NDArray[Any]

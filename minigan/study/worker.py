@@ -6,7 +6,7 @@ Each line on standard input is a request, each line on standard output its answe
     ["whole", n], ["apart", n]          -> null: makes n steps as they are, taken apart
     ["profile"]                         -> the profile of all those steps
     ["op", work, backend, impl]         -> its number, facts and the seconds of a warm call
-    ["run", number, n]                  -> seconds of n calls of that op
+    ["run", number, n]                  -> n calls of that op: [seconds, whether no other process took the core]
 """
 
 import json
@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from minigan import backends
-from minigan.study import one_op, recording
+from minigan.study import measure, one_op, recording
 from minigan.study import profile as profiles
 
 
@@ -44,9 +44,9 @@ class Answers:
     def op(self, work: dict[str, Any], backend: str, impl: str) -> dict[str, Any]:
         call, facts = one_op.prepared(work, backends.load(backend), impl)
         self.calls.append(call)
-        return facts | {"number": len(self.calls) - 1, "seconds": min(one_op.timed(call, 3))}
+        return facts | {"number": len(self.calls) - 1, "seconds": min(one_op.timed(call, 3)).seconds}
 
-    def run(self, number: int, n: int) -> list[float]:
+    def run(self, number: int, n: int) -> list[measure.Call]:
         return one_op.timed(self.calls[number], n)
 
 

@@ -25,6 +25,7 @@ from minigan.training.log import RunLog
 from minigan.training.parts import POINTS, Parts, prepare
 from minigan.training.reporter import Reporter, Silent
 from minigan.training.signals import signals
+from minigan.training.verdicts import in_short
 from minigan.training.verify import Verification
 
 CONFIG = "config.toml"
@@ -264,6 +265,8 @@ class Trainer:
 
     def _finish(self) -> None:
         self._draw("sample", FINAL_IMAGES, self.out / "samples.png")
+        if said := in_short(self.config, self.log.lines):
+            self.reporter.note(said)
 
     def _stop_if_bad(self, step: int) -> None:
         """Raises NotFinite when a number of `step`, or of one before it that was not looked at, was not finite."""
