@@ -25,7 +25,7 @@ from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Net
 from minigan.models.trees import Chain
 from minigan.study import replay as replays
-from minigan.study import step, step_files, step_pictures, watch
+from minigan.study import passes, step, step_files, step_pictures
 from minigan.tasks import TASKS
 from minigan.training import environment as surroundings
 from minigan.training import log
@@ -40,10 +40,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("step") / "run", *EVERY)
 
 
-def seen_of(replay: replays.Replay) -> tuple[dict[str, Any], list[watch.Seen], list[watch.Moved]]:
+def seen_of(replay: replays.Replay) -> tuple[dict[str, Any], list[passes.Seen], list[passes.Moved]]:
     """The step, watched: its record, and all that was seen."""
-    kept: list[watch.Seen] = []
-    looking = watch.Watch(replay.task, kept.append)
+    kept: list[passes.Seen] = []
+    looking = passes.Watch(replay.task, kept.append)
     replay.forward(lambda: None)
     with looking.on():
         record = replay.step()
@@ -71,7 +71,9 @@ def assert_as_logged(folder: Path, at: int) -> replays.Replay:
 @pytest.mark.parametrize(("at", "start"), [(1, 0), (5, 0), (10, 0), (11, 10), (12, 10)])
 def test_a_step_comes_out_as_logged_from_the_nearest_checkpoint(trained: Path, at: int, start: int) -> None:
     replay = assert_as_logged(trained, at)
-    assert replay.start == start and set(watch.learning(replay.task)) == {"g", "d"}, "the moving average learns nothing"
+    assert replay.start == start and set(passes.learning(replay.task)) == {"g", "d"}, (
+        "the moving average learns nothing"
+    )
 
 
 def test_a_step_of_the_cpp_backend_comes_out_as_logged(tmp_path: Path) -> None:
@@ -119,12 +121,12 @@ def test_every_task_is_shown(task: str, tmp_path: Path) -> None:
     assert not [w for w in words if "(call" in w], "a pass without a purpose"
     left = set(replay.layers) - {one.layer.name for one in kept}
     assert left == ({"g.1"} if task == "vae" else set()), "a VAE learns by logits, before its sigmoid"
-    assert {one.net for one in moved} == {net.name for net in watch.learning(replay.task).values()}
+    assert {one.net for one in moved} == {net.name for net in passes.learning(replay.task).values()}
     rows = {row.layer: row for row in overview_of(kept, moved, replay)}
     assert all((row.weight is not None) == bool(replay.layers[name].params) for name, row in rows.items())
 
 
-def overview_of(kept: list[watch.Seen], moved: list[watch.Moved], replay: replays.Replay) -> list[step.Row]:
+def overview_of(kept: list[passes.Seen], moved: list[passes.Moved], replay: replays.Replay) -> list[step.Row]:
     overview = step.Overview()
     for one in kept:
         overview.see(one)
@@ -185,8 +187,8 @@ KINDS = [
 def test_what_passes_add_is_the_gradient_and_watching_changes_no_bit(kind: str) -> None:
     words = [*gan_steps.DCGAN, *gan_steps.TINY, *gan_steps.KINDS[kind], "g.l2=0", "d.l2=0"]
     plain, watched = (gan_steps.make(load("numpy"), words) for _ in range(2))
-    kept: list[watch.Seen] = []
-    looking = watch.Watch(watched, kept.append)
+    kept: list[passes.Seen] = []
+    looking = passes.Watch(watched, kept.append)
     with looking.on(), np.errstate(all="ignore"):
         watched.step(gan_steps.batches(watched, 0), 0, gan_steps.labels(watched, 0))
     with np.errstate(all="ignore"):
@@ -221,8 +223,8 @@ def test_arrays_are_those_that_went_through() -> None:
         "g.schedule=constant",
     ]
     task = gan_steps.make(load("numpy"), [*words, "g.rule=sgd", "d.rule=sgd", "d.lr=1"])
-    kept: list[watch.Seen] = []
-    looking = watch.Watch(task, kept.append)
+    kept: list[passes.Seen] = []
+    looking = passes.Watch(task, kept.append)
     x = gan_steps.batches(task, 0)
     with looking.on():
         task.step(x, 0)
@@ -250,8 +252,8 @@ def test_arrays_are_those_that_went_through() -> None:
 def test_a_penaltys_passes_are_seen_with_their_tangents() -> None:
     words = [*gan_steps.DCGAN, *gan_steps.TINY, *gan_steps.KINDS["penalty"], "train.n_critic=1"]
     task = gan_steps.make(load("numpy"), words)
-    kept: list[watch.Seen] = []
-    with watch.Watch(task, kept.append).on():
+    kept: list[passes.Seen] = []
+    with passes.Watch(task, kept.append).on():
         task.step(gan_steps.batches(task, 0), 0)
     found = {step.purpose("gan", one.during): set(one.arrays) for one in kept if one.layer.name == "d.0"}
     at = "(at the penalty's points)"
@@ -279,8 +281,8 @@ def test_numbers_are_those_of_the_array() -> None:
     assert sum(step.numbers(near).counts) == 2
 
 
-def seen(layer: Any, y: np.ndarray, **more: np.ndarray) -> watch.Seen:
-    return watch.Seen(watch.Pass(0, "d", "d", "forward"), layer, {"y": y, **more})
+def seen(layer: Any, y: np.ndarray, **more: np.ndarray) -> passes.Seen:
+    return passes.Seen(passes.Pass(0, "d", "d", "forward"), layer, {"y": y, **more})
 
 
 def test_a_unit_is_dead_that_gives_one_number_in_all_passes() -> None:
