@@ -24,8 +24,8 @@ from minigan.errors import CheckpointError, ConfigError, MiniganError
 from minigan.models.layers import Linear, Reshape
 from minigan.models.net import Net
 from minigan.models.trees import Chain
-from minigan.study import replay as replays
 from minigan.study import passes, step, step_files, step_pictures
+from minigan.study import replay as replays
 from minigan.tasks import TASKS
 from minigan.training import environment as surroundings
 from minigan.training import log
