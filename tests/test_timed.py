@@ -75,6 +75,7 @@ def test_another_layer_gets_its_own_name_and_a_cached_op_stays_the_layers_own() 
     one.mul(x, x)
     one.mul(x, x)  # found in the proxy itself now
     one.named("g.1").mul(x, x)
+    assert timed.named("g.0") is one, "whoever uses the proxy again finds its ops ready"
     timed.mul(x, x)
     assert [e[0] for e in timed.events] == ["g.0", "g.0", "g.1", ""]
 
