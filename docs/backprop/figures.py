@@ -249,7 +249,7 @@ def _axes(
         f.text(to_x(v), 308, f"{v:g}".replace("-", "−"), size=13)
     for v in y:
         f.line([(90, to_y(v)), (650, to_y(v))], FAINT, 1)
-        f.text(70, to_y(v), f"{v:g}".replace("-", "−"), size=13)
+        f.text(80, to_y(v), f"{v:g}".replace("-", "−"), size=13, text_anchor="end")
     return to_x, to_y
 
 
@@ -261,14 +261,14 @@ def slopes() -> Figure:
     to_x, to_y = _axes(f, (-6, -4, -2, 0, 2, 4, 6), (-1, -0.75, -0.5, -0.25, 0))
     x = np.linspace(-6, 6, 61)
     for kind, target, colour, words, height in (
-        ("minimax", 0.0, ORANGE, "minimax", 60),
-        ("bce", 1.0, BLUE, "non-saturating", 250),
+        ("minimax", 0.0, ORANGE, "minimax", 250),
+        ("bce", 1.0, BLUE, "non-saturating", 60),
     ):
         dx = len(x) * ops.logit_loss(x, kind, target)[1]
         f.line([(to_x(a), to_y(b)) for a, b in zip(x, dx, strict=True)], colour, 3)
         f.text(765, height, words, colour, 16)
-    f.text(765, 80, "0 where D is sure of the fake", size=13)
-    f.text(765, 270, "−1 where D is sure of the fake", size=13)
+    f.text(765, 80, "−1 at the left: D sure of a fake", size=13)
+    f.text(765, 270, "0 at the left: D sure of a fake", size=13)
     f.text(370, 332, "x, D's logit of a generated sample")
     f.text(110, 20, "N · dx", text_anchor="start")
     return f
