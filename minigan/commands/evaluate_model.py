@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 
 def evaluate_model(
     ctx: typer.Context,
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="FILE.onnx or module:function, each with ,RANGE if not 0..1.")
+        list[str],
+        typer.Argument(metavar="MODEL...", help="FILE.onnx or module:function, each with ,RANGE if not 0..1."),
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="A conditional run: its folder or a checkpoint file.")],
     n: Annotated[int, typer.Option("-n", "--n", metavar="N", help="Samples of each level.")] = 1000,
@@ -46,7 +47,7 @@ def evaluate_model(
     made = examining.evaluate_models(models, run, n, seed, best, reporter(console), partial(counting, console))
     for of in (model_report.accuracies, model_report.calibrations):
         columns, rows = of(made.record, made.names)
-        table = Table(*columns)
+        table = Table(Column(columns[0], no_wrap=True), *columns[1:])
         for row in rows:
             table.add_row(*row)
         console.print(table)

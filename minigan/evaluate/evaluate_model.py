@@ -35,8 +35,7 @@ from minigan.training.reporter import Reporter, Silent
 from minigan.training.run import Run, load
 
 FORMAT = "minigan-model-evaluation-1"
-MOST_REAL, N = 10_000, 1000  # real rows at most; samples of each level where nothing else is asked for
-MOST = 10_000
+MOST, N = 10_000, 1000  # real rows, and samples of a level, at most; samples where nothing else is asked for
 
 
 class Rows(NamedTuple):
@@ -95,59 +94,71 @@ def evaluate_models(
     _check(run, words, n)
     held, real, held_from = _real(run)
     models = [Model(word, real.items, run.classes) for word in words]
-    net = extractor(run.config.data, run.config.train.backend, reporter)
-    judge = ByClassifier(net)
+    judge = ByClassifier(extractor(run.config.data, run.config.train.backend, reporter))
     with counting("examining", len(LEVELS) + 1 + len(words) * (len(LEVELS) + 1 + len(NOISE))) as advance:
         exam = Exam(run, n, seed)
         asked = {level: Rows(_counted(exam.at(level), advance), exam.labels) for level in LEVELS}
         known = {PLAIN: real} | {level: Rows(noisy(real.items, level.value, seed), real.labels) for level in NOISE}
         agreed = _agreed(judge, asked)
         advance()
-        synthetic, of_real = ({k: _answers(models, rows, advance) for k, rows in all_.items()} for all_ in (asked, known))
+        synthetic, of_real = (
+            {k: _answers(models, rows, advance) for k, rows in all_.items()} for all_ in (asked, known)
+        )
     record = {
         **protocol.circumstances(run),
-        "protocol": {
-            "format": FORMAT,
-            "checkpoint": {"step": run.step, "blake2b": checkpoint.digest(file)},
-            "samples": {
-                "n": n,
-                "seed": seed,
-                "weights": run.weights,
-                "batchnorm": "running statistics",
-                "condition": [run.config.model.condition, run.config.model.condition_g],
-                "noise_of_z": run.config.model.noise,
-                "labels": "as asked of G",
-                "levels": {axis: list(values) for axis, values in AXES.items()},
-            },
-            "real": {
-                "data": held.name,
-                "shape": list(held.shape),
-                "rows": len(real.labels),
-                "from": held_from,
-                "fingerprint": held.fingerprint,
-                "resize": protocol.RESIZE if run.config.data.size else "none",
-            },
-            "values": "uint8, as a picture file holds them",
-            "classes": list(run.classes),
-            "models": [model.about for model in models],
-            "judge": judge.about,
-            "calibration": {"bins": BINS},
-            "rank": {"statistic": "Kendall tau-b of accuracies", "halves": HALVES},
-            "versions": {
-                "minigan": __version__,
-                "numpy": np.__version__,
-                **{name: version(name) for name in ("scipy", "scikit-learn", "pillow")},
-            },
-        },
+        "protocol": _protocol(run, file, exam, held, held_from, models, judge),
         "real": {level.name: _numbers(of_real[level]) for level in of_real},
         "synthetic": {
-            level.name: _numbers(synthetic[level]) | {"judge_agrees": agreed[level]} | _ranks(synthetic[level], of_real, level)
+            level.name: _numbers(synthetic[level])
+            | {"judge_agrees": agreed[level]}
+            | _ranks(synthetic[level], of_real, level)
             for level in LEVELS
         },
         "rank_of_real_halves": halves(of_real[PLAIN].right) if len(models) > 1 else None,
         "seconds_in_all": round(time.perf_counter() - began, 3),
     }
     return Examination(record, list(words), run.classes, of_real, synthetic)
+
+
+def _protocol(
+    run: Run, file: Path, exam: Exam, held: Dataset, held_from: str, models: Sequence[Model], judge: ByClassifier
+) -> dict[str, Any]:
+    """What decides the numbers. JSON values."""
+    model = run.config.model
+    return {
+        "format": FORMAT,
+        "checkpoint": {"step": run.step, "blake2b": checkpoint.digest(file)},
+        "samples": {
+            "n": len(exam.labels),
+            "seed": exam.seed,
+            "weights": run.weights,
+            "batchnorm": "running statistics",
+            "condition": model.condition,
+            "condition_g": model.condition_g,
+            "noise": model.noise,
+            "labels": "as asked of G",
+            "levels": {axis: list(values) for axis, values in AXES.items()},
+        },
+        "real": {
+            "data": held.name,
+            "shape": list(held.shape),
+            "rows": min(MOST, len(held)),
+            "from": held_from,
+            "fingerprint": held.fingerprint,
+            "resize": protocol.RESIZE if run.config.data.size else "none",
+        },
+        "values": "uint8, as a picture file holds them",
+        "classes": list(run.classes),
+        "models": [model.about for model in models],
+        "judge": judge.about,
+        "calibration": {"bins": BINS},
+        "rank": {"statistic": "Kendall tau-b of accuracies", "halves": HALVES},
+        "versions": {
+            "minigan": __version__,
+            "numpy": np.__version__,
+            **{name: version(name) for name in ("scipy", "scikit-learn", "pillow")},
+        },
+    }
 
 
 def _check(run: Run, words: Sequence[str], n: int) -> None:
@@ -176,8 +187,10 @@ def _real(run: Run) -> tuple[Dataset, Rows, str]:
             f"items of {run.shape} in {len(run.classes)}; put its data back where it was"
         )
     held = split(dataset, size, channels)[1]
-    rows = np.arange(min(MOST_REAL, len(held)))
-    held_from = "test files" if test_files(dataset, size, channels) else "a tenth of the rows, which the run learned from too"
+    rows = np.arange(min(MOST, len(held)))
+    held_from = (
+        "test files" if test_files(dataset, size, channels) else "a tenth of the rows, which the run learned from too"
+    )
     return held, Rows(as_items(held.read(rows), run.picture_range), np.asarray(held.labels)[rows]), held_from
 
 

@@ -1,10 +1,10 @@
 """Samples with labels, harder from level to level: the exam that a classifier is put to.
 
-| axis | a level | harder is |
-|---|---|---|
-| truncation | z times the level | above 1: z farther out than G was trained on; below 1: nearer to its mean, which is easier |
-| noise | normal noise of that standard deviation, where white minus black is 1 | more of it; real rows get it, too |
-| between | G is told (1 - level) of the class asked for and level of another, each other class in turn | nearer to 1/2 |
+| axis | a level is |
+|---|---|
+| truncation | what z is multiplied by: below 1 nearer to its mean, which is easier; above 1 farther than in training |
+| noise | the standard deviation of normal noise, where white minus black is 1; real rows get it, too |
+| between | how much of another class, each other one in turn, G is told in place of so much of the class asked for |
 
 Sample i has the same z and class at every level. Between classes is where G's tables of labels are: a row of the
 label's embedding, or of its batchnorms' gains and shifts, is mixed with the other class's. The answer that counts as
@@ -41,7 +41,7 @@ class Level(NamedTuple):
         return self.axis if self == PLAIN else f"{self.axis} {self.value:g}"
 
 
-PLAIN = Level("as drawn", 0.0)  # z as G was trained on, no noise, one class
+PLAIN = Level("plain", 0.0)  # z as G was trained on, no noise, one class
 AXES = {"truncation": (0.5, 0.75, 1.25, 1.5), "noise": (0.1, 0.2, 0.3, 0.4), "between": (0.1, 0.2, 0.3, 0.4)}
 NEUTRAL = {"truncation": 1.0, "noise": 0.0, "between": 0.0}  # where on its axis PLAIN lies
 LEVELS = [PLAIN, *(Level(axis, value) for axis, values in AXES.items() for value in values)]

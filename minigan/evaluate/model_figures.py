@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from minigan.evaluate.evaluate_model import Answered, Examination
-from minigan.evaluate.levels import AXES, LEVELS, NEUTRAL, NOISE, PLAIN, Level
+from minigan.evaluate.levels import AXES, LEVELS, NEUTRAL, NOISE, PLAIN
 from minigan.training import pictures
 from minigan.training.atomic import reported
 
 PER_LEVEL = 10
-_TILE, _CAPTION, _GAP = 56, 14, 4  # pixels
+_TILE, _ACROSS, _DOWN, _LEFT, _HEAD = 56, 72, 76, 110, 20  # pixels
 
 
 def write(made: Examination, folder: Path) -> list[str]:
@@ -29,7 +29,7 @@ def write(made: Examination, folder: Path) -> list[str]:
 
 
 def levels(made: Examination) -> Image.Image:
-    """Accuracy over the levels of each axis, a curve a model; of real rows under the same noise dashed; the judge grey."""
+    """Accuracy over the levels of each axis, a curve a model; of real rows as noisy dashed; the judge in grey."""
     figure, rows = pictures.figure(5 * len(AXES), 4, columns=len(AXES), sharey=True)
     record = made.record["synthetic"]
     for axes, axis in zip(rows, AXES, strict=True):
@@ -56,14 +56,17 @@ def reliability(made: Examination) -> Image.Image:
     panels = np.ravel(panels)
     for k, (axes, name) in enumerate(zip(panels, made.names, strict=False)):
         axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-        for colour, label, record in (("0.4", "real", made.record["real"]), ("tab:red", "samples", made.record["synthetic"])):
+        for colour, label, record in (
+            ("0.4", "real", made.record["real"]),
+            ("tab:red", "samples", made.record["synthetic"]),
+        ):
             numbers = record[PLAIN.name]
-            bins = [a[k] for a in (numbers["reliability"],)][0]
+            bins = numbers["reliability"][k]
             having = [i for i, rows in enumerate(bins["rows"]) if rows]
             x, y, size = ([bins[key][i] for i in having] for key in ("confidence", "accuracy", "rows"))
             axes.plot(x, y, color=colour, linewidth=1, label=f"{label}: ECE {numbers['ece'][k]:.3f}")
             axes.scatter(x, y, s=[10 + 100 * rows / sum(size) for rows in size], color=colour)
-        axes.set(title=name, xlabel="confidence", xlim=(0, 1.03), ylim=(-0.03, 1.03))
+        axes.set(title=name, xlabel="confidence", xlim=(0, 1.03), ylim=(-0.03, 1.3))  # room for the legend
         axes.legend(loc="upper left", fontsize="small")
     for axes in panels[len(made.names) :]:
         axes.set_axis_off()
@@ -73,25 +76,27 @@ def reliability(made: Examination) -> Image.Image:
 
 
 def failures(made: Examination, k: int) -> Image.Image | None:
-    """A model's surest mistakes, a row a level: under each the class asked for, its answer and how sure; None without."""
+    """A model's surest mistakes, a row a level: under each the class asked for, its answer, how sure. None without."""
     rows = [(f"real{'' if level == PLAIN else f', {level.name}'}", made.real[level]) for level in (PLAIN, *NOISE)]
     rows += [("samples" if level == PLAIN else level.name, made.synthetic[level]) for level in LEVELS]
     shown = [(name, answered, _surest(answered, k)) for name, answered in rows]
     shown = [row for row in shown if len(row[2])]
     if not shown:
         return None
-    across, down, left = _TILE + 2 * _GAP, _TILE + _CAPTION + _GAP, 110
-    sheet = Image.new("RGB", (left + PER_LEVEL * across, len(shown) * down + _GAP), "white")
+    sheet = Image.new("RGB", (_LEFT + PER_LEVEL * _ACROSS, _HEAD + len(shown) * _DOWN), "white")
     pen = ImageDraw.Draw(sheet)
+    pen.text((_LEFT, 3), f"{made.names[k]}: asked for > answered, how sure", "black")
     for j, (name, answered, wrong) in enumerate(shown):
-        top = j * down + _GAP
-        pen.text((_GAP, top + _TILE // 2 - 12), f"{name}\n{1 - answered.right[k].mean():.1%} wrong", "black")
+        top = _HEAD + j * _DOWN
+        pen.text((4, top + 16), f"{name}\n{1 - answered.right[k].mean():.1%} wrong", "black")
         for i, row in enumerate(wrong):
-            tile = pictures.as_image(answered.rows.items[row])
-            tile = tile.resize((_TILE * tile.width // tile.height, _TILE), Image.Resampling.BICUBIC)
-            sheet.paste(tile, (left + i * across, top))
-            p, asked = answered.probabilities[k, row], made.classes[answered.rows.labels[row]]
-            pen.text((left + i * across, top + _TILE), f"{asked[:4]}>{made.classes[p.argmax()][:4]} {p.max():.2f}", "black")
+            tile, at = pictures.as_image(answered.rows.items[row]), _LEFT + i * _ACROSS
+            factor = _TILE / max(tile.size)
+            size = (round(factor * tile.width), round(factor * tile.height))
+            sheet.paste(tile.resize(size, Image.Resampling.BICUBIC), (at, top))
+            p = answered.probabilities[k, row]
+            asked, answer = (made.classes[c][:5] for c in (answered.rows.labels[row], p.argmax()))
+            pen.text((at, top + _TILE), f"{asked} > {answer}  {p.max():.0%}", "black")
     return sheet
 
 

@@ -6,26 +6,21 @@ from typing import Any
 from minigan.evaluate.levels import AXES, PLAIN
 
 Row = tuple[str, ...]
+_NAMES = {"real": "real, {}", "synthetic": "samples, {}"}
+_RANKS = {"rank": "tau", "rank_of_noisy": "tau, as noisy"}
 
 
 def accuracies(record: dict[str, Any], names: list[str]) -> tuple[Row, list[Row]]:
     """Columns and rows: the share of right answers, real rows first, then each level of samples."""
-    several = len(names) > 1
-    columns = ("rows", "judge agrees", *names, *(["tau, real rows"] if several else []))
-    real = [
-        ("real" if name == PLAIN.name else f"real, {name}", "", *map(_share, numbers["accuracy"]), *([""] * several))
-        for name, numbers in record["real"].items()
-    ]
-    made = [
-        (
-            "samples" if name == PLAIN.name else f"samples, {name}",
-            _share(numbers["judge_agrees"]),
-            *map(_share, numbers["accuracy"]),
-            *([_tau(numbers["rank"])] * several),
-        )
-        for name, numbers in record["synthetic"].items()
-    ]
-    return columns, real + made
+    ranked = _RANKS if len(names) > 1 else {}
+    columns = ("% right", "judge agrees", *names, *ranked.values())
+    rows = []
+    for kind in ("real", "synthetic"):
+        for name, numbers in record[kind].items():
+            agrees = _share(numbers["judge_agrees"]) if "judge_agrees" in numbers else ""
+            taus = (_tau(numbers[key]) if key in numbers else "" for key in ranked)
+            rows.append((_NAMES[kind].format(name), agrees, *map(_share, numbers["accuracy"]), *taus))
+    return columns, rows
 
 
 def calibrations(record: dict[str, Any], names: list[str]) -> tuple[Row, list[Row]]:
@@ -53,7 +48,7 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
         f"right on held-out rows) agrees on {agrees:.2%} of those as drawn: about the most that a model can reach"
     )
     if (tau := record["rank_of_real_halves"]) is not None:
-        yield f"tau: agreement in rank with real rows; two halves of the real rows agree by {tau:.2f}"
+        yield f"tau: agreement in rank with real rows, or as noisy ones; two halves of the real rows: {tau:+.2f}"
     yield f"{', '.join(AXES)}: what the levels are, and which answer counts as right: docs/evaluate-model.md"
 
 
@@ -62,5 +57,4 @@ def _share(value: float) -> str:
 
 
 def _tau(rank: dict[str, float | None]) -> str:
-    tau, p = rank["tau"], rank["p_value"]
-    return "none: all alike" if tau is None or p is None else f"{tau:+.2f} (p {p:.2g})"
+    return "all alike" if rank["tau"] is None else f"{rank['tau']:+.2f}"

@@ -67,8 +67,8 @@ class Function:
             raise DataError(f"{self.name} failed on {x.dtype} {x.shape} in {self.range} ({what}); mend it") from e
         if scores.ndim != 2 or len(scores) != len(x):
             raise DataError(
-                f"{self.name} gave shape {scores.shape} for {len(x)} pictures; expected ({len(x)}, K), a score for each "
-                "class, as predict_proba or logits give"
+                f"{self.name} gave shape {scores.shape} for {len(x)} pictures; expected ({len(x)}, K), a score for "
+                "each class, as predict_proba or decision_function give"
             )
         return scores
 
@@ -94,8 +94,8 @@ class Model:
             return softmax(scores, axis=1)
         if not _sum_to_one(scores):
             raise DataError(
-                f"{self.word} gave probabilities for the first {_PROBE} real rows, but for others rows that are below 0 "
-                "or do not sum to 1; give probabilities always, or logits"
+                f"{self.word} gave probabilities for the first {_PROBE} real rows, but for others scores that are "
+                "below 0 or do not sum to 1; give probabilities always, or logits"
             )
         return scores
 
@@ -118,7 +118,9 @@ def _open(base: str, range_: str, items: Items) -> Answers:
         return OnnxFile(f"{base},{range_}", items, _CLASSIFIER)
     module, _, function = base.partition(":")
     if not module or not function:
-        raise ConfigError(f"{base!r} is no model; give a FILE.onnx, or module:function of your own, one after the other")
+        raise ConfigError(
+            f"{base!r} is no model; give a FILE.onnx, or module:function of your own, one after the other"
+        )
     return Function(base, range_)
 
 

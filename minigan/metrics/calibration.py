@@ -33,9 +33,10 @@ class Calibration(NamedTuple):
 
 
 def calibration(probabilities: NDArray[Any], labels: NDArray[Any], bins: int = BINS) -> Calibration:
-    """probabilities (N,K), rows that sum to 1; labels (N,) in 0..K-1 -> Calibration. Bin b: confidence in (b/B, (b+1)/B].
+    """probabilities (N,K), rows that sum to 1; labels (N,) in 0..K-1 -> Calibration.
 
-    A row's answer is its most probable class, the first of equal ones. Raises ValueError.
+    Bin b has the rows with a confidence in (b/B, (b+1)/B]. A row's answer is its most probable class, the first of
+    equal ones. Raises ValueError.
     """
     if bins < 1:
         raise ValueError(f"bins = {bins}, expected at least 1")
