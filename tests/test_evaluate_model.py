@@ -235,6 +235,12 @@ def test_noise_makes_real_rows_harder_too_and_every_answer_is_held_against_its_o
             assert record[level.name]["accuracy"] == pytest.approx(right, rel=1e-12), level
 
 
+def test_models_are_named_in_short_unless_two_would_have_one_name(made: examining.Examination, run: Path) -> None:
+    assert made.names == ["zeros", "judge", "brightness"]
+    words = ["judged_here:zeros", "judged_here:zeros,-1..1"]
+    assert evaluate_models(words, run, N).names == words
+
+
 def test_ranks_are_of_the_models_accuracies(made: examining.Examination) -> None:
     order = [made.record[side]["plain"]["accuracy"] for side in ("real", "synthetic")]
     assert order[0][1] > max(order[0][0], order[0][2])
@@ -254,11 +260,12 @@ def test_a_record_is_json_says_all_it_depends_on_and_comes_out_again(made: exami
     assert said["real"]["rows"] == 179 and "which the run learned from too" in said["real"]["from"]
     assert said["models"][1]["model"] == "judged_here:judge" and len(said["models"][1]["source_blake2b"]) == 16
     assert record["synthetic"].keys() == {level.name for level in LEVELS} and said["versions"]["scikit-learn"]
-    again = evaluate_models(made.names, run, N).record
+    words = [model["model"] for model in said["models"]]
+    again = evaluate_models(words, run, N).record
     assert [again[key] for key in ("protocol", "real", "synthetic")] == [
         made.record[key] for key in ("protocol", "real", "synthetic")
     ]
-    alone = evaluate_models(made.names[1:2], run, N).record
+    alone = evaluate_models(words[1:2], run, N).record
     assert alone["synthetic"]["plain"]["accuracy"] == record["synthetic"]["plain"]["accuracy"][1:2]
     assert alone["rank_of_real_halves"] is None and "rank" not in alone["synthetic"]["plain"]
     columns, rows = model_report.accuracies(alone, ["judge"])
@@ -295,12 +302,12 @@ def test_the_command_prints_tables_and_writes_record_and_pictures(minigan: Any, 
     path = onnx_file(tmp_path / "my net.onnx", "NCHW")
     done = minigan(str(path), "judged_here:zeros", "--run", str(run), "-n", "50", "--json", "r.json", "--out", "p")
     assert done.status == 0, done.err
-    for words in ("samples, truncation 1.5", "real, noise 0.4", "logits, by softmax",
+    for words in ("samples, truncation 1.5", "real, noise 0.4",
                   "50 samples a level of step 3 (g, seed 0)",
                   "about the most that a model can reach", "docs/evaluate-model.md"):  # fmt: skip
         assert words in done.out, words
     names = sorted(p.name for p in (tmp_path / "p").iterdir())
-    assert names == ["failures-1-my-net-onnx.png", "failures-2-judged-here-zeros.png", "levels.png", "reliability.png"]
+    assert names == ["failures-1-my-net-onnx.png", "failures-2-zeros.png", "levels.png", "reliability.png"]
     assert json.loads((tmp_path / "r.json").read_text())["protocol"]["models"][0]["layout"] == "NCHW"
 
 

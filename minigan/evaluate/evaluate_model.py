@@ -64,7 +64,7 @@ class Answered(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Examination:
     """`record` is what is kept. For pictures: `real` has what was answered to real rows, without noise and with, and
-    `synthetic` to each level of LEVELS; `names` are the models', `classes` the classes'.
+    `synthetic` to each level of LEVELS; `names` are the models', in short, `classes` the classes'.
     """
 
     record: dict[str, Any]
@@ -117,7 +117,9 @@ def evaluate_models(
         "rank_of_real_halves": halves(of_real[PLAIN].right) if len(models) > 1 else None,
         "seconds_in_all": round(time.perf_counter() - began, 3),
     }
-    return Examination(record, list(words), run.classes, of_real, synthetic)
+    short = [model.about["name"].rpartition(":")[2] for model in models]
+    names = short if len(set(short)) == len(short) else list(words)
+    return Examination(record, names, run.classes, of_real, synthetic)
 
 
 def _protocol(

@@ -67,6 +67,7 @@ def reliability(made: Examination) -> Image.Image:
             axes.plot(x, y, color=colour, linewidth=1, label=f"{label}: ECE {numbers['ece'][k]:.3f}")
             axes.scatter(x, y, s=[10 + 100 * rows / sum(size) for rows in size], color=colour)
         axes.set(title=name, xlabel="confidence", xlim=(0, 1.03), ylim=(-0.03, 1.3))  # room for the legend
+        axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.legend(loc="upper left", fontsize="small")
     for axes in panels[len(made.names) :]:
         axes.set_axis_off()
