@@ -18,7 +18,7 @@ from minigan.training.reporter import Reporter
 
 Advance = Callable[[str], None]  # told what begins
 MOST_TRAINING = 60_000  # training rows among which nearest neighbours are looked for
-RECIPE = 1  # to be raised when cached numbers of real rows would come out otherwise
+RECIPE = 2  # to be raised when cached numbers of real rows would come out otherwise
 _BLOCK = 4096  # training rows read at a time
 
 

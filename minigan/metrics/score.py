@@ -23,10 +23,10 @@ class Score(NamedTuple):
     std: float
 
 
-def classifier_score(probabilities: NDArray[Any], splits: int = 10) -> Score:
+def classifier_score(probabilities: NDArray[Any], splits: int = 10, seed: int = 0) -> Score:
     """probabilities (N,K), rows that sum to 1 -> the score of each of `splits` parts, mean and spread.
 
-    Part s has the rows s, s + splits, ...: samples sorted by class are in every part alike.
+    Parts are random, equally large to within a row: samples may be sorted by class, or of each class in turn.
     Raises ValueError on rows that are no probabilities, and on fewer rows than splits.
     """
     if splits < 1:
@@ -34,6 +34,7 @@ def classifier_score(probabilities: NDArray[Any], splits: int = 10) -> Score:
     p = rows("probabilities", probabilities, splits)
     if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
         raise ValueError("probabilities must be at least 0 and each row sum to 1; pass a softmax, not logits")
+    p = p[np.random.default_rng(seed).permutation(len(p))]
     found = [
         np.exp(rel_entr(part, part.mean(axis=0)).sum(axis=1).mean()) for part in (p[s::splits] for s in range(splits))
     ]
