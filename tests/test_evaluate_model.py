@@ -359,3 +359,39 @@ def test_a_run_that_says_nothing_of_classifiers_is_refused(home: Path, run: Path
             evaluate_models(["judged_here:zeros"], run, n)
     with pytest.raises(ConfigError, match="judged_here:zeros is named twice"):
         evaluate_models(["judged_here:zeros", "judged_here:zeros"], run, N)
+
+
+# The page
+
+
+def exam_of_the_page(minigan: Any, capsys: Any, monkeypatch: Any, tmp_path: Path, steps: str, n: str) -> dict[str, Any]:
+    """What docs/evaluate-model.md says, done: the module saved, both commands given, with other steps and samples."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "evaluate-model.md").read_text()
+    (tmp_path / "judged.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[0])
+    block = next(block for block in re.findall(r"```\n(.*?)```", page, re.S) if "evaluate-model" in block)
+    training, examining_ = block.replace("\\\n", " ").strip().splitlines()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    words = training.replace("--steps 6000", f"--steps {steps}").split()[1:]
+    assert call(capsys, monkeypatch, *words).status == 0
+    done = minigan(*examining_.split()[2:], "-n", n)
+    assert done.status == 0, done.err
+    sys.modules.pop("judged", None)
+    assert len(list((tmp_path / "exam").iterdir())) == 8
+    return json.loads((tmp_path / "exam.json").read_text())
+
+
+def test_the_page_does_what_it_says(minigan: Any, capsys: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    record = exam_of_the_page(minigan, capsys, monkeypatch, tmp_path, "20", "50")
+    real = record["real"]["plain"]["accuracy"]
+    assert real == sorted(real[:4]) + real[4:] and min(real[4:]) > 0.97  # as its table has them
+
+
+@pytest.mark.slow
+def test_a_good_run_puts_models_in_the_order_of_real_rows(
+    minigan: Any, capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(features, "_STEPS", 1000)
+    record = exam_of_the_page(minigan, capsys, monkeypatch, tmp_path, "6000", "1000")
+    plain = record["synthetic"]["plain"]
+    assert plain["judge_agrees"] > 0.98 and plain["rank"]["tau"] > 0.6
+    assert record["synthetic"]["noise 0.4"]["rank_of_noisy"]["tau"] > 0.8
