@@ -368,7 +368,7 @@ def exam_of_the_page(minigan: Any, capsys: Any, monkeypatch: Any, tmp_path: Path
     """What docs/evaluate-model.md says, done: the module saved, both commands given, with other steps and samples."""
     page = (Path(__file__).resolve().parents[1] / "docs" / "evaluate-model.md").read_text()
     (tmp_path / "judged.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[0])
-    block = next(block for block in re.findall(r"```\n(.*?)```", page, re.S) if "evaluate-model" in block)
+    block = re.findall(r"\n```\n(minigan train .*?)```", page, re.S)[0]
     training, examining_ = block.replace("\\\n", " ").strip().splitlines()
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     words = training.replace("--steps 6000", f"--steps {steps}").split()[1:]

@@ -204,7 +204,7 @@ def _counted(items: Items, advance: Callable[[], None]) -> Items:
 def _agreed(judge: ByClassifier, asked: dict[Level, Rows]) -> dict[Level, float]:
     """The share of a level's samples that the judge says are of the class asked for; of noisy ones before the noise."""
     shares = {
-        level: float((judge.see(rows.items).probabilities.argmax(axis=1) == rows.labels).mean())
+        level: float((np.asarray(judge.see(rows.items).probabilities).argmax(axis=1) == rows.labels).mean())
         for level, rows in asked.items()
         if level not in NOISE
     }

@@ -50,11 +50,11 @@ class OneNearest(NamedTuple):
 
 
 class Near(NamedTuple):
-    """All that the distances of two sets say; `one_nearest` is None where the sets are not equally large."""
+    """All that the distances of two sets say; `one_nearest` says something where they are equally large."""
 
     precision_recall: PrecisionRecall
     density_coverage: DensityCoverage
-    one_nearest: OneNearest | None
+    one_nearest: OneNearest
 
 
 def precision_recall(real: NDArray[Any], fake: NDArray[Any], k: int = K_PRECISION) -> PrecisionRecall:
@@ -70,7 +70,7 @@ def density_coverage(real: NDArray[Any], fake: NDArray[Any], k: int = K_DENSITY)
 def one_nearest(real: NDArray[Any], fake: NDArray[Any]) -> OneNearest:
     """real (N,F), fake (N,F), equally many -> leave-one-out accuracy of the nearest neighbour. Raises ValueError."""
     found = near(real, fake, 1, 1).one_nearest
-    if found is None:
+    if len(real) != len(fake):
         raise ValueError(f"{len(real)} real and {len(fake)} fake rows: expected equally many; cut the longer set")
     return found
 
@@ -110,11 +110,10 @@ def near(
             (of_fake, fake, real, found.real_nearest),
         )
     )
-    alike = len(real) == len(fake)
     return Near(
         PrecisionRecall(float(found.in_real.mean()), float(found.in_fake.mean())),
         DensityCoverage(float(found.balls.mean()) / k_density, float(found.reached.mean())),
-        OneNearest((own_real + own_fake) / 2, own_real, own_fake) if alike else None,
+        OneNearest((own_real + own_fake) / 2, own_real, own_fake),
     )
 
 
