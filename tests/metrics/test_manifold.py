@@ -102,3 +102,9 @@ def test_each_part_has_its_own_neighbour_count() -> None:
 def test_a_row_as_near_to_both_kinds_counts_half() -> None:
     """Twins at 0 in both sets are as near to their own as to the others; 5's nearest is 9, and 9's 5."""
     assert one_nearest(column(0, 0, 5), column(0, 0, 9)) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+
+
+def test_twins_are_at_0_from_each_other_wherever_they_lie() -> None:
+    """Each row twice in both sets: as near to its own kind as to the other, exactly."""
+    x = np.repeat(1e3 * np.random.default_rng(7).standard_normal((50, 20)) + 1e4, 2, axis=0)
+    assert one_nearest(x, x) == (0.5, 0.5, 0.5)

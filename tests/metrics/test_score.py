@@ -12,11 +12,13 @@ def sure(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes)[labels]
 
 
-@pytest.mark.parametrize("labels", [np.repeat(np.arange(10), 1000), np.arange(10_000) % 10], ids=["sorted", "in turn"])
+@pytest.mark.parametrize(
+    "labels", [np.repeat(np.arange(10), 1000), np.arange(10_000) % 10, np.arange(10_000) // 10 % 10]
+)
 def test_sure_and_even_is_the_number_of_classes(labels: np.ndarray) -> None:
     assert classifier_score(sure(labels, 10), splits=1) == pytest.approx((10, 0), abs=1e-12)
     parts = classifier_score(sure(labels, 10))  # 1,000 rows each, which have every class about as often
-    assert 9.9 < parts.mean < 10 and 0 < parts.std < 0.1
+    assert 9.99 < parts.mean <= 10 and parts.std < 0.01
 
 
 def test_the_same_for_all_is_1() -> None:
@@ -34,7 +36,5 @@ def test_half_sure() -> None:
 
 
 def test_parts_have_their_own_scores() -> None:
-    """Of 0 0 0 1 in two parts one has both classes and one has only 0: 2 and 1, whichever the seed puts where."""
-    for seed in range(5):
-        found = classifier_score(sure(np.array([0, 0, 0, 1]), 2), splits=2, seed=seed)
-        assert found == pytest.approx((1.5, 0.5), abs=1e-12)
+    """Of 0 0 0 1 in two parts one has both classes and one has only 0: 2 and 1."""
+    assert classifier_score(sure(np.array([0, 0, 0, 1]), 2), splits=2) == pytest.approx((1.5, 0.5), abs=1e-12)
