@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from minigan.commands.diagnose import diagnose
 from minigan.commands.evaluate import evaluate
+from minigan.commands.evaluate_model import evaluate_model
 from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
 from minigan.commands.profile import profile
@@ -283,9 +284,7 @@ def upscale(
     data: PictureData = "",
     n: Pictures = 16,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="A PNG of four rows: small, bicubic, by the run, original.")] = Path(
-        "upscale.png"
-    ),
+    out: Annotated[Path, typer.Option(help="A PNG: small, bicubic, by the run, original.")] = Path("upscale.png"),
 ) -> None:
     """Make pictures small, and large again by a superres run, beside bicubic interpolation."""
     from minigan.evaluate import upscale as upscale_
@@ -443,7 +442,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, diagnose, inspect, explain, profile, step):
+for command in (evaluate, evaluate_model, diagnose, inspect, explain, profile, step):
     app.command()(command)
 
-COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}
+COMMANDS = {c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback} | {"data"}

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from minigan import cli, data
 from minigan import config as configs
 from minigan.errors import ConfigError, DataError
-from minigan.evaluate import features, report, store
+from minigan.evaluate import features, figures, report, store, table
 from minigan.evaluate.during import TABLE
 from minigan.evaluate.evaluate import evaluate
 from minigan.evaluate.extractors import open_extractor
@@ -266,6 +266,22 @@ def test_the_real_rows_are_looked_at_once_and_a_damaged_file_is_made_anew(judge:
     assert len(path.read_bytes()) > 1000
 
 
+def test_what_the_real_rows_are_to_each_other_is_measured_once(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _judged(judge, judge.real.held)
+    real = {id(judge.against.train.features), id(judge.against.held.features)}
+    asked = []
+    for name in ("within", "nearest_training", "memorisation", "near"):
+        plain = getattr(table, name)
+
+        def watched(*args: Any, name: str = name, plain: Any = plain, **words: Any) -> Any:
+            asked.append((name, id(args[0]) in real))
+            return plain(*args, **words)
+
+        monkeypatch.setattr(table, name, watched)
+    assert _judged(judge, judge.real.held.copy()) == before
+    assert sorted(asked) == [("memorisation", False), ("near", True)]  # near(real, samples) for two metrics
+
+
 # Records
 
 
@@ -306,6 +322,24 @@ def test_every_metric_has_its_numbers_in_words_and_every_row_of_a_report_its_flo
     names = [name for name in judge.metrics if name != "fid"]  # here without its interval
     rows = report.rows({"values": _judged(judge, judge.real.held), "floor": judge.floor()}, names)
     assert len(rows) == sum(len(METRICS[name].says) for name in names) and all(row[1] and row[2] for row in rows)
+
+
+# Pictures
+
+
+def test_metrics_are_drawn_over_the_steps_of_records_that_differ_in_nothing_else(tmp_path: Path, cache: Any) -> None:
+    out = run(tmp_path / "run", "train.steps=10", "train.checkpoint_every=5", "data.range=0..1", "model.output=sigmoid")
+    first, last = sorted((out / "checkpoints").iterdir())
+
+    def drawn(path: Path, names: list[str], n: int = 100) -> Any:
+        made = evaluate(path, names, n=n, features="pixels")
+        return figures.metrics(made, made.side())
+
+    assert drawn(first, ["fid"]) is None  # one step is no curve
+    assert drawn(last, ["kid"]) is None and drawn(last, ["fid", "kid"], n=60) is None
+    one = drawn(last, ["fid"])
+    four = drawn(first, ["fid", "manifold"]) and drawn(last, ["fid", "manifold"])
+    assert one.size == (1200, 250) and four.size == (1200, 500)  # fid; fid, precision, recall, density, coverage
 
 
 # The command

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.decomposition import PCA
 
+from minigan.evaluate import store
 from minigan.evaluate.evaluate import Evaluation
 from minigan.evaluate.items import as_items
 from minigan.evaluate.protocol import run_folder
@@ -22,6 +23,7 @@ SIDE = 8  # real and generated pictures stand in squares of so many
 PER_CLASS, MOST_CLASSES = 10, 20
 COPIES, NEIGHBOURS = 12, 5
 DOTS = 1000
+_COLUMNS = 3  # of panels
 
 
 def write(made: Evaluation, folder: Path) -> list[str]:
@@ -92,10 +94,42 @@ def curves(made: Evaluation, side: Side) -> Image.Image | None:
     return pictures.curves(lines, task.plots | judged) if lines else None
 
 
+def metrics(made: Evaluation, side: Side) -> Image.Image | None:
+    """What ranks runs, over the steps of the records that differ in nothing but the checkpoint; dashed: the floor.
+
+    None before two of its checkpoints have been evaluated.
+    """
+    folder = run_folder(checkpoint.resolve(Path(made.run.path)))
+    alike = [r for r in store.records(folder) if _rest(r) == _rest(made.record)] if folder else []
+    at = {record["protocol"]["checkpoint"]["step"]: record["values"] for record in alike}
+    keys = [key for key in RANKED if sum(key in values for values in at.values()) > 1]
+    if not keys:
+        return None
+    figure, panels = pictures.figure(4 * _COLUMNS, 2.5 * -(-len(keys) // _COLUMNS), -(-len(keys) // _COLUMNS), _COLUMNS)
+    panels = np.ravel(panels)
+    for axes, key in zip(panels, keys, strict=False):
+        steps = sorted(step for step, values in at.items() if key in values)
+        axes.plot(steps, [at[step][key] for step in steps], ".-", linewidth=1)
+        if key in made.record["floor"]:
+            axes.axhline(made.record["floor"][key], color="0.6", linestyle="--", linewidth=1)
+        axes.set_title(f"{SAYS[key].words} ({SAYS[key].better})", fontsize="small")
+        axes.tick_params(labelbottom=True)
+        axes.grid(alpha=0.3)
+    for axes in panels[len(keys) :]:
+        axes.set_axis_off()
+    return pictures.drawn(figure)
+
+
+def _rest(record: dict[str, Any]) -> dict[str, Any]:
+    """A record's protocol but for the checkpoint."""
+    return {key: said for key, said in record["protocol"].items() if key != "checkpoint"}
+
+
 PICTURES: dict[str, Callable[[Evaluation, Side], Image.Image | None]] = {
     "real-generated.png": real_and_generated,
     "by-class.png": by_class,
     "nearest.png": nearest,
     "features.png": scatter,
     "curves.png": curves,
+    "metrics.png": metrics,
 }

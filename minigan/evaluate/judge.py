@@ -18,7 +18,7 @@ from minigan.training.reporter import Reporter
 
 Advance = Callable[[str], None]  # told what begins
 MOST_TRAINING = 60_000  # training rows among which nearest neighbours are looked for
-RECIPE = 1  # to be raised when cached numbers of real rows would come out otherwise
+RECIPE = 2  # to be raised when cached numbers of real rows would come out otherwise
 _BLOCK = 4096  # training rows read at a time
 
 
@@ -71,7 +71,7 @@ class Judge:
             )
         )
         training = self._training() if "training" in needs else None
-        self.against = Against(train, held, training, len(real.dataset.classes), real.dataset.name)
+        self.against = Against(train, held, training, len(real.dataset.classes), real.dataset.name, self._keep)
 
     def _classifier_digest(self) -> str:
         return self.classifier.digest if self.classifier else ""
@@ -114,6 +114,9 @@ class Judge:
         """How many metrics `floor` has to compute."""
         kept = store.numbers(f"floor-{self.name}")
         return sum(metric not in kept for metric in self.metrics)
+
+    def _keep(self, name: str, make: Callable[[], store.Arrays]) -> store.Arrays:
+        return store.arrays(f"{name}-{self.name}", make)
 
     def _look(self) -> store.Arrays:
         out: store.Arrays = {}

@@ -1,13 +1,15 @@
-"""Features by a network of the user's, an ONNX file: so that the protocol of others is possible where its file is.
+"""What a network of the user's says of pictures, an ONNX file: features, so that the protocol of others is possible
+where its file is, or a classifier's scores.
 
 FILE.onnx,RANGE: RANGE is what the file's input takes black and white for, 0..1, -1..1 or 0..255, which no file says.
-The file has one input of four axes, (N,C,H,W) or (N,H,W,C), and its first output is (N,F), or (N,F,1,1). Pictures are
-brought to its height and width, where these are fixed, and grey ones to three channels, where it wants these.
+The file has one input of four axes, (N,C,H,W) or (N,H,W,C), and its first output of floats is (N,F), or (N,F,1,1).
+Pictures are brought to its height and width, where these are fixed, and grey ones to three channels, where it wants
+these.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +25,30 @@ FILTER = "bicubic, antialiased (Pillow, channel by channel, float32)"
 _AT_ONCE = 64
 
 
+class Use(NamedTuple):
+    """What a file is wanted for, in the words of errors: where it was named, what it is, and what it should give."""
+
+    option: str
+    role: str
+    gives: str
+
+
+FEATURES = Use("--features ", "extractor", "float features (N,F) of {n} pictures, so put a global pooling at its end")
+
+
 class OnnxFile:
     """items -> (N,F). Raises ConfigError and DataError before anything long begins: its first block is run at once."""
 
-    def __init__(self, word: str, items: Items):
+    def __init__(self, word: str, items: Items, use: Use = FEATURES):
         name, _, self.range = word.rpartition(",") if "," in word else (word, "", "")
         if self.range not in RANGES:
             raise ConfigError(
-                f"--features {word!r}: say what black and white are in the file's input, as {name or word},-1..1; "
+                f"{use.option}{word!r}: say what black and white are in the file's input, as {name or word},-1..1; "
                 f"known: {', '.join(RANGES)}"
             )
         if items.ndim != 4:
-            raise ConfigError(f"--features {word!r}: the run makes vectors, which no such file sees; give pixels")
+            raise ConfigError(f"{use.option}{word!r}: the run makes vectors, which no such file sees; give pixels")
+        self.use = use
         self.path = Path(name)
         self.session = self._open()
         self._look(items)
@@ -54,9 +68,9 @@ class OnnxFile:
         try:
             import onnxruntime
         except ImportError as e:
-            raise ConfigError("--features FILE.onnx needs onnxruntime; install it: pip install minigan[eval]") from e
+            raise ConfigError(f"{self.path} needs onnxruntime; install it: pip install minigan[eval]") from e
         if not self.path.is_file():
-            raise DataError(f"{self.path}: there is no such file; give the .onnx of your extractor")
+            raise DataError(f"{self.path}: there is no such file; give the .onnx of your {self.use.role}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 4  # errors come as exceptions
@@ -88,6 +102,8 @@ class OnnxFile:
 
     def __call__(self, items: Items) -> NDArray[np.float32]:
         name = self.session.get_inputs()[0].name
+        kinds = [output.type for output in self.session.get_outputs()]
+        wanted = kinds.index("tensor(float)") if "tensor(float)" in kinds else 0
         rows = []
         for start in range(0, len(items), self.batch):
             block = items[start : start + self.batch]
@@ -97,14 +113,12 @@ class OnnxFile:
             x = (low + (high - low) / 255 * padded).astype(self.dtype)
             x = x.transpose(0, 3, 1, 2) if self.layout == "NCHW" else x
             try:
-                out = np.asarray(self.session.run(None, {name: np.ascontiguousarray(x)})[0])
+                out = np.asarray(self.session.run(None, {name: np.ascontiguousarray(x)})[wanted])
             except Exception as e:
                 raise DataError(f"{self.path}: cannot run on {x.shape}: {_line(e)}; export it for such pictures") from e
-            if len(out) != self.batch or out.size // self.batch != out.shape[1] or out.dtype.kind != "f":
-                raise DataError(
-                    f"{self.path}: its first output is {out.dtype} {out.shape}; expected float features (N,F) of "
-                    f"{self.batch} pictures, so put a global pooling at its end"
-                )
+            if out.ndim < 2 or out.shape[:2] != (self.batch, out.size // self.batch) or out.dtype.kind != "f":
+                gives = self.use.gives.format(n=self.batch)
+                raise DataError(f"{self.path}: its first output is {out.dtype} {out.shape}; expected {gives}")
             rows.append(out.reshape(self.batch, -1)[: len(block)].astype(np.float32))
         features = np.concatenate(rows)
         if not np.isfinite(features).all():

@@ -14,7 +14,7 @@ from minigan.training import checkpoint, environment
 from minigan.training.run import Run
 from minigan.training.trainer import CONFIG
 
-FORMAT = "minigan-evaluation-1"
+FORMAT = "minigan-evaluation-2"
 RESIZE = "shorter side to the size, centre-cropped, Lanczos, antialiased (Pillow)"
 
 

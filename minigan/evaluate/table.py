@@ -14,13 +14,13 @@ from minigan.evaluate.items import Items, as_floats
 from minigan.metrics.classes import class_shares
 from minigan.metrics.frechet import frechet, frechet_infinity, with_interval
 from minigan.metrics.kid import kid
-from minigan.metrics.manifold import density_coverage, precision_recall
+from minigan.metrics.manifold import Near, near, within
 from minigan.metrics.modes import modes
-from minigan.metrics.nearest import memorisation
+from minigan.metrics.nearest import memorisation, nearest_training
 from minigan.metrics.score import classifier_score
 from minigan.metrics.ssim import diversity
-from minigan.metrics.transfer import transfer
-from minigan.metrics.two_sample import classifier_two_sample, one_nearest
+from minigan.metrics.transfer import learned, transfer
+from minigan.metrics.two_sample import classifier_two_sample
 
 Numbers = dict[str, float]
 KID_SIZE, TRANSFER_BUDGET = 1000, 5000
@@ -28,23 +28,31 @@ KID_SIZE, TRANSFER_BUDGET = 1000, 5000
 
 @dataclass
 class Side:
-    """n items and what is seen in them: features (n,F), probabilities (n,K), labels (n,); None where nobody looked."""
+    """n items and what is seen in them: features (n,F), probabilities (n,K), labels (n,); None where nobody looked.
+
+    `near`: how its features lie to the training rows', from when the first metric asks.
+    """
 
     items: Items
     features: Any = None
     probabilities: Any = None
     labels: Any = None
+    near: Any = None
 
 
 @dataclass
 class Against:
-    """The real side of every comparison: n training rows, n held ones, features of the training set, and names."""
+    """The real side of every comparison: n training rows, n held ones, features of the training set, and names.
+
+    `keep(name, make)` gives what `make` makes of these alone, {name: array}, and may remember it.
+    """
 
     train: Side
     held: Side
     training: Any = None  # features (M,F) of all training rows, up to a number
     classes: int = 0
     data: str = ""
+    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, make: make()
 
 
 class Says(NamedTuple):
@@ -84,9 +92,18 @@ def _score(side: Side, against: Against) -> Numbers:
     return {"score": found.mean, "score_std": found.std}
 
 
+def _near(side: Side, against: Against) -> Near:
+    """For two metrics one product of all features by all."""
+    if side.near is None:
+        real = against.train.features
+        of_real = against.keep("within", lambda: {"within": within(real)})["within"]
+        side.near = near(real, side.features, within_real=of_real)
+    return side.near
+
+
 def _manifold(side: Side, against: Against) -> Numbers:
-    real, fake = against.train.features, side.features
-    return precision_recall(real, fake)._asdict() | density_coverage(real, fake)._asdict()
+    found = _near(side, against)
+    return found.precision_recall._asdict() | found.density_coverage._asdict()
 
 
 def _two_sample(side: Side, against: Against) -> Numbers:
@@ -95,8 +112,8 @@ def _two_sample(side: Side, against: Against) -> Numbers:
 
 
 def _one_nearest(side: Side, against: Against) -> Numbers:
-    found = one_nearest(against.train.features, side.features)
-    return {"one_nearest": found.accuracy, "one_nearest_real": found.real, "one_nearest_fake": found.fake}
+    accuracy, real, fake = _near(side, against).one_nearest
+    return {"one_nearest": accuracy, "one_nearest_real": real, "one_nearest_fake": fake}
 
 
 def _classes(side: Side, against: Against) -> Numbers:
@@ -111,7 +128,9 @@ def _ms_ssim(side: Side, against: Against) -> Numbers:
 
 
 def _nearest(side: Side, against: Against) -> Numbers:
-    found = memorisation(side.features, against.training, against.held.features)
+    held = against.held.features
+    of_held = against.keep("nearest", lambda: {"nearest": nearest_training(held, against.training).distances[:, 0]})
+    found = memorisation(side.features, against.training, held, of_held["nearest"])
     rows = len(against.training)
     return {"nearest": found.ratio, "nearest_z": found.z, "copied": found.copied, "nearest_training_rows": rows}
 
@@ -127,8 +146,8 @@ def _transfer(side: Side, against: Against) -> Numbers:
 
 def _transfer_floor(against: Against) -> Numbers:
     real, held = ((a.features, a.labels) for a in (against.train, against.held))
-    found = transfer(real, held, real, TRANSFER_BUDGET)
-    return {"tstr": found.trtr, "trts": found.trtr}
+    found = learned(real, held, TRANSFER_BUDGET)
+    return {"tstr": found, "trts": found}
 
 
 def _modes(side: Side, against: Against) -> Numbers:

@@ -50,8 +50,12 @@ def nearest_training(fake: NDArray[Any], train: NDArray[Any], k: int = 1) -> Nea
     return Nearest(np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1))
 
 
-def memorisation(fake: NDArray[Any], train: NDArray[Any], held: NDArray[Any]) -> Memorisation:
+def memorisation(
+    fake: NDArray[Any], train: NDArray[Any], held: NDArray[Any], of_held: NDArray[Any] | None = None
+) -> Memorisation:
     """fake (N,F), train (M,F), held (L,F) that the generator never saw -> Memorisation.
+
+    `of_held` (L,) are distances of the held rows to their nearest training rows, where they are known already.
 
     z = (U - N L / 2) / sqrt(N L (N + L + 1) / 12), U the pairs in which the sample is the farther one (ties: half);
     p_value is that of z or less if samples were held-out items. The ratio is infinite when half the held-out items are
@@ -59,7 +63,8 @@ def memorisation(fake: NDArray[Any], train: NDArray[Any], held: NDArray[Any]) ->
     Raises ValueError on fewer than 20 samples or held-out rows too.
     """
     fake, held = rows("fake", fake, 20), rows("held", held, 20)
-    of_fake, of_held = (nearest_training(a, train).distances[:, 0] for a in (fake, held))
+    of_fake = nearest_training(fake, train).distances[:, 0]
+    of_held = nearest_training(held, train).distances[:, 0] if of_held is None else of_held
     n, m = len(of_fake), len(of_held)
     farther = float(mannwhitneyu(of_fake, of_held, method="asymptotic").statistic)
     z = (farther - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)  # itself, for p is 0 from z = -38 on

@@ -15,6 +15,8 @@ from scipy.special import rel_entr
 
 from minigan.metrics.arrays import rows
 
+GOLDEN = (5**0.5 - 1) / 2
+
 
 class Score(NamedTuple):
     """Mean and standard deviation of the score over splits."""
@@ -26,7 +28,8 @@ class Score(NamedTuple):
 def classifier_score(probabilities: NDArray[Any], splits: int = 10) -> Score:
     """probabilities (N,K), rows that sum to 1 -> the score of each of `splits` parts, mean and spread.
 
-    Part s has the rows s, s + splits, ...: samples sorted by class are in every part alike.
+    Rows are dealt to the parts by multiples of the golden ratio, modulo 1: a part has its share of any stretch of rows,
+    and of every m-th row for any m, so samples may be sorted by class, or of each class in turn.
     Raises ValueError on rows that are no probabilities, and on fewer rows than splits.
     """
     if splits < 1:
@@ -34,7 +37,6 @@ def classifier_score(probabilities: NDArray[Any], splits: int = 10) -> Score:
     p = rows("probabilities", probabilities, splits)
     if p.min() < 0 or np.abs(p.sum(axis=1) - 1).max() > 1e-3:
         raise ValueError("probabilities must be at least 0 and each row sum to 1; pass a softmax, not logits")
-    found = [
-        np.exp(rel_entr(part, part.mean(axis=0)).sum(axis=1).mean()) for part in (p[s::splits] for s in range(splits))
-    ]
+    parts = np.array_split(p[np.argsort(np.arange(len(p)) * GOLDEN % 1)], splits)
+    found = [np.exp(rel_entr(part, part.mean(axis=0)).sum(axis=1).mean()) for part in parts]
     return Score(float(np.mean(found)), float(np.std(found)))

@@ -58,6 +58,14 @@ def transfer(real: Labelled, held: Labelled, fake: Labelled, budget: int = 10_00
     )
 
 
+def learned(real: Labelled, held: Labelled, budget: int = 10_000, seed: int = 0) -> float:
+    """real, held: features (N,F) with labels (N,) each -> `transfer`'s trtr alone. Raises ValueError."""
+    (x, y), (x_held, y_held) = _checked("real", *real), _checked("held", *held)
+    same_width("real", x, "held", x_held)
+    chosen = np.random.default_rng(seed).choice(len(x), min(budget, len(x)), replace=False)
+    return float(_fit(x, y, chosen).score(x_held, y_held))
+
+
 def _checked(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[Numbers, NDArray[np.int64]]:
     x = rows(name, x, NEIGHBOURS)
     return x, class_labels(f"{name}'s labels", y, len(x))

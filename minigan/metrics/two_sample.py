@@ -1,10 +1,8 @@
-"""Can anything tell samples from real items? Two classifiers try; 0.5 says that they cannot.
+"""Can a network tell samples from real items? 0.5 says that it cannot.
 
-`classifier_two_sample` trains a small network to tell them apart and tests it on rows it has not seen: what the
-discriminator's 0.5 would say if it could be trusted. `one_nearest` asks each row whether its nearest neighbour is of
-its own kind: above 0.5 the sets lie apart, below it samples lie on the real rows as copies do.
-Source: Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample tests", arXiv:1610.06545; the leave-one-out form: Xu
-et al. 2018, arXiv:1806.07755.
+A small one is trained to tell them apart and tested on rows it has not seen: what the discriminator's 0.5 would say if
+it could be trusted. The nearest neighbour as the judge: manifold.py.
+Source: Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample tests", arXiv:1610.06545.
 """
 
 import warnings
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,14 +29,6 @@ class TwoSample(NamedTuple):
     accuracy: float
     p_value: float
     held: int
-
-
-class OneNearest(NamedTuple):
-    """The share of rows whose nearest neighbour is of their own kind: of all, of the real ones, of the samples."""
-
-    accuracy: float
-    real: float
-    fake: float
 
 
 def classifier_two_sample(real: NDArray[Any], fake: NDArray[Any], seed: int = 0) -> TwoSample:
@@ -61,15 +50,3 @@ def classifier_two_sample(real: NDArray[Any], fake: NDArray[Any], seed: int = 0)
     right = int((told == y_held).sum())
     p_value = binomtest(right, len(y_held), 0.5, alternative="greater").pvalue
     return TwoSample(right / len(y_held), float(p_value), len(y_held))
-
-
-def one_nearest(real: NDArray[Any], fake: NDArray[Any]) -> OneNearest:
-    """real (N,F), fake (N,F), equally many -> leave-one-out accuracy of the nearest neighbour. Raises ValueError."""
-    real, fake = pair(real, fake)
-    if len(real) != len(fake):
-        raise ValueError(f"{len(real)} real and {len(fake)} fake rows: expected equally many; cut the longer set")
-    x = np.concatenate([real, fake])
-    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(x).kneighbors(return_distance=False)[:, 0]
-    n = len(real)
-    real_right, fake_right = float((nearest[:n] < n).mean()), float((nearest[n:] >= n).mean())
-    return OneNearest((real_right + fake_right) / 2, real_right, fake_right)

@@ -109,13 +109,13 @@ def as_image(x: NDArray[np.uint8]) -> Image.Image:
 
 def scatter(points: NDArray[Any], limits: tuple[float, float], real: NDArray[Any] | None = None) -> Image.Image:
     """(N,2) points as a plot with both axes from limits[0] to limits[1], over real ones in grey when given."""
-    figure, axes = _figure(5, 5)
+    made, axes = figure(5, 5)
     if real is not None:
         axes.scatter(real[:, 0], real[:, 1], s=5, color="0.8", label="real")
     axes.scatter(points[:, 0], points[:, 1], s=5, color="tab:red", label="generated")
     axes.set(aspect="equal", xlim=limits, ylim=limits)
     axes.legend(loc="upper right")
-    return _drawn(figure)
+    return drawn(made)
 
 
 def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> Image.Image:
@@ -123,7 +123,7 @@ def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) ->
 
     Lines without a key are passed over: not every line has an evaluation.
     """
-    figure, rows = _figure(8, 3 * len(plots), rows=len(plots))
+    made, rows = figure(8, 3 * len(plots), rows=len(plots))
     for axes, (label, keys) in zip(np.atleast_1d(rows), plots.items(), strict=True):
         for name, words in keys.items():
             having = [line for line in lines if name in line]
@@ -133,7 +133,7 @@ def curves(lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) ->
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     np.atleast_1d(rows)[-1].set_xlabel("step")
-    return _drawn(figure)
+    return drawn(made)
 
 
 def samples(
@@ -175,15 +175,17 @@ def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
     atomic_bytes(path, data.getvalue())
 
 
-def _figure(width: float, height: float, rows: int = 1) -> Any:
+def figure(width: float, height: float, rows: int = 1, columns: int = 1, sharey: bool = False) -> Any:
+    """A matplotlib figure of so many inches, and its axes: one, or an array of them; x is shared down a column."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # only when a plot is wanted: half a second
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, 1, sharex=True)
+    made = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(made)
+    return made, made.subplots(rows, columns, sharex="col", sharey=sharey)
 
 
-def _drawn(figure: Any) -> Image.Image:
-    figure.canvas.draw()
-    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+def drawn(made: Any) -> Image.Image:
+    """A matplotlib figure as a picture of 100 pixels an inch."""
+    made.canvas.draw()
+    return Image.fromarray(np.asarray(made.canvas.buffer_rgba())[..., :3].copy())

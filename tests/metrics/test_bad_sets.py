@@ -12,12 +12,12 @@ from minigan.data import load
 from minigan.metrics.classes import class_shares
 from minigan.metrics.frechet import frechet, frechet_infinity
 from minigan.metrics.kid import kid
-from minigan.metrics.manifold import density_coverage, precision_recall
+from minigan.metrics.manifold import density_coverage, one_nearest, precision_recall
 from minigan.metrics.nearest import memorisation
 from minigan.metrics.score import classifier_score
 from minigan.metrics.ssim import diversity
 from minigan.metrics.transfer import transfer
-from minigan.metrics.two_sample import classifier_two_sample, one_nearest
+from minigan.metrics.two_sample import classifier_two_sample
 
 N, SEEDS, CLASSES = 500, 4, 10
 

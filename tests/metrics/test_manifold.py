@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigan.metrics.manifold import density_coverage, precision_recall
+from minigan.metrics.manifold import density_coverage, near, one_nearest, precision_recall, within
 
 GRID = np.arange(10.0)[:, None]  # at k = 1 each ball's radius is 1, at k = 2 the two at the ends have 2
 
@@ -86,6 +86,25 @@ def test_equal_distributions() -> None:
 def test_blocks_of_rows_make_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     real, fake = rng.standard_normal((50, 3)), rng.standard_normal((30, 3))
-    whole = density_coverage(real, fake), precision_recall(real, fake)
+    whole = near(real, fake)
     monkeypatch.setattr("minigan.metrics.manifold._BLOCK", 7 * 30)
-    assert (density_coverage(real, fake), precision_recall(real, fake)) == whole
+    assert near(real, fake) == whole
+    assert near(real, fake, within_real=within(real)) == whole
+
+
+def test_each_part_has_its_own_neighbour_count() -> None:
+    rng = np.random.default_rng(6)
+    real, fake = rng.standard_normal((40, 3)), rng.standard_normal((40, 3)) + 0.5
+    found = near(real, fake, 2, 6)
+    assert found == (precision_recall(real, fake, 2), density_coverage(real, fake, 6), one_nearest(real, fake))
+
+
+def test_a_row_as_near_to_both_kinds_counts_half() -> None:
+    """Twins at 0 in both sets are as near to their own as to the others; 5's nearest is 9, and 9's 5."""
+    assert one_nearest(column(0, 0, 5), column(0, 0, 9)) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+
+
+def test_twins_are_at_0_from_each_other_wherever_they_lie() -> None:
+    """Each row twice in both sets: as near to its own kind as to the other, exactly."""
+    x = np.repeat(1e3 * np.random.default_rng(7).standard_normal((50, 20)) + 1e4, 2, axis=0)
+    assert one_nearest(x, x) == (0.5, 0.5, 0.5)

@@ -61,3 +61,10 @@ def test_a_few_copies_among_poor_samples() -> None:
 def test_duplicates_in_the_data_leave_no_ratio() -> None:
     train = cloud(1, 100)
     assert memorisation(cloud(2, 30), train, train[:30]).ratio == math.inf
+
+
+def test_distances_that_are_known_are_taken_for_the_held_out_rows() -> None:
+    fake, train, held = cloud(1, 40), cloud(2, 50), cloud(3, 30)
+    known = nearest_training(held, train).distances[:, 0]
+    assert memorisation(fake, train, held, known) == memorisation(fake, train, held)
+    assert memorisation(fake, train, held, 2 * known).ratio == pytest.approx(memorisation(fake, train, held).ratio / 2)

@@ -16,7 +16,7 @@ PAIRS: dict[str, Callable[..., Any]] = {
     "precision_recall": manifold.precision_recall,
     "density_coverage": manifold.density_coverage,
     "classifier_two_sample": two_sample.classifier_two_sample,
-    "one_nearest": two_sample.one_nearest,
+    "one_nearest": manifold.one_nearest,
     "nearest_training": lambda real, fake: nearest.nearest_training(fake, real),
     "memorisation": lambda real, fake: nearest.memorisation(fake, real, real),
 }
@@ -60,7 +60,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "half": (lambda: score.classifier_score(np.full((30, 2), 0.25)), "each row sum to 1"),
     "k of 0": (lambda: manifold.precision_recall(GOOD, GOOD, 0), "k = 0"),
     "k as many": (lambda: manifold.density_coverage(GOOD, GOOD[:5], 5), "5 rows, expected at least 6"),
-    "unequal": (lambda: two_sample.one_nearest(GOOD, GOOD[:20]), "30 real and 20 fake rows: expected equally many"),
+    "unequal": (lambda: manifold.one_nearest(GOOD, GOOD[:20]), "30 real and 20 fake rows: expected equally many"),
     "few to learn from": (lambda: two_sample.classifier_two_sample(GOOD, GOOD[:19]), "19 rows, expected at least 20"),
     "labels as floats": (lambda: classes.class_shares(GOOD[0], LABELS, 3), r"float64, expected \(3,\) of whole"),
     "label too large": (lambda: classes.class_shares(LABELS, LABELS, 2), r"samples: 30 labels, expected .* 0..1"),

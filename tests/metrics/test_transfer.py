@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigan.metrics.transfer import transfer
+from minigan.metrics.transfer import learned, transfer
 
 
 def clusters(seed: int, *counts: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,3 +41,10 @@ def test_the_seed_draws_the_budget() -> None:
     found = [transfer(REAL, HELD, noisy, 20, seed) for seed in (1, 1, 2, 3)]
     assert found[0] == found[1]
     assert len(set(found)) > 1
+
+
+def test_learned_from_real_rows_is_the_yardstick_alone() -> None:
+    rng = np.random.default_rng(4)
+    real, held = ((x + 60 * rng.standard_normal(x.shape), y) for x, y in (REAL, HELD))
+    for budget in (20, 1000):
+        assert learned(real, held, budget, seed=3) == transfer(real, held, FAKE, budget, seed=3).trtr < 1

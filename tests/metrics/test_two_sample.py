@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minigan.metrics.two_sample import classifier_two_sample, one_nearest
+from minigan.metrics.manifold import one_nearest
+from minigan.metrics.two_sample import classifier_two_sample
 
 
 def cloud(seed: int, n: int = 200) -> np.ndarray:
