@@ -1,0 +1,158 @@
+"""The board that `train --watch` shows: how far, how fast, curves, gradients layer by layer, samples.
+
+It fits the terminal it is shown on, as wide and as high as it may be then: samples stand beside the numbers where
+there is room, else below them, and give way first; then the layers do.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from minigan.study.blocks import ASCII_HEIGHTS, HEIGHTS, levels, sparkline
+from minigan.study.thumbnail import Thumbnail
+
+_MOST = 512  # numbers that a curve keeps
+_WIDE = 96  # columns, from which on samples stand beside the numbers
+_LINES = 5, 20  # of samples, at least and at most
+_DECADES = len(HEIGHTS)  # that the bars of gradients span
+_FRAME = 2, 4  # lines and columns of the border and what is within
+
+Norms = dict[str, dict[str, float | None]]  # net -> layer -> the length of its gradient, None where it is frozen
+
+
+class Curve:
+    """A history of any length as at most _MOST numbers, each the mean of `per` values; and the `last` value itself."""
+
+    def __init__(self) -> None:
+        self.last, self.per = float("nan"), 1
+        self._means: list[float] = []
+        self._rest: list[float] = []
+
+    def add(self, value: float) -> None:
+        """One more."""
+        self.last = value
+        self._rest.append(value)
+        if len(self._rest) == self.per:
+            self._means.append(float(np.mean(self._rest)))
+            self._rest.clear()
+        if len(self._means) == _MOST:
+            self._means = np.reshape(self._means, (-1, 2)).mean(axis=1).tolist()
+            self.per *= 2
+
+    def means(self, n: int) -> NDArray[np.float64]:
+        """At most n means of consecutive values, oldest first."""
+        values = np.array([*self._means, *([float(np.mean(self._rest))] if self._rest else [])])
+        return (
+            np.array([part.mean() for part in np.array_split(values, min(n, len(values)))]) if len(values) else values
+        )
+
+
+@dataclasses.dataclass
+class Board:
+    """What is shown; whoever looks at a run fills it in. Rates and times are NaN until they are known."""
+
+    title: str
+    step: int = 0
+    total: int = 0
+    epoch: float = 0.0
+    images_per_s: float = float("nan")
+    left_s: float = float("nan")
+    ended: str = ""  # how the run came to its end, once it has
+    curves: dict[str, Curve] = dataclasses.field(default_factory=dict)  # words -> history
+    norms: Norms = dataclasses.field(default_factory=dict)
+    samples: Thumbnail | None = None
+    samples_step: int = 0
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        heights = ASCII_HEIGHTS if options.ascii_only else HEIGHTS
+        width, lines = options.max_width - _FRAME[1], console.size.height - 1 - _FRAME[0]
+        beside = self.samples is not None and options.max_width >= _WIDE
+        wide = width // 2 if beside else width
+        texts = self._texts(wide, lines, heights)
+        body: RenderableType = Group(*texts)
+        fewest, most = _LINES
+        if self.samples and beside and lines > fewest:
+            body = Table.grid(padding=(0, 2, 0, 0))
+            body.add_column(width=wide)
+            body.add_row(Group(*texts), self._drawn(self.samples, width - wide - 2, min(lines, most)))
+        elif self.samples and lines - len(texts) > fewest:
+            body = Group(*texts, self._drawn(self.samples, width, min(most, lines - len(texts))))
+        yield Panel(body, title=Text(self.title), title_align="left", width=options.max_width)
+
+    def _texts(self, width: int, lines: int, heights: str) -> list[RenderableType]:
+        """At most `lines` lines of at most `width` characters."""
+        bar = ProgressBar(total=max(1, self.total), completed=self.step, width=width)
+        texts: list[RenderableType] = [bar, _line(self._progress(), width)]
+        texts += [_line(text, width) for text in _curves(self.curves, width, heights)]
+        gradients = _gradients(self.norms, width, heights)
+        if len(texts) + len(gradients) > lines:
+            left = max(0, lines - len(texts) - 1)
+            gradients = [*gradients[:left], "... more layers than lines"]
+        return [*texts, *(_line(text, width) for text in gradients)][:lines]
+
+    def _progress(self) -> str:
+        seconds = -1 if np.isnan(self.left_s) else round(self.left_s)
+        left = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left" if seconds >= 0 else ""
+        speed = "" if np.isnan(self.images_per_s) else f"{self.images_per_s:,.0f} images/s"
+        parts = [f"step {self.step:,} of {self.total:,}", self.ended or left, speed, f"epoch {self.epoch:.1f}"]
+        return "  ".join(filter(None, parts))
+
+    def _drawn(self, samples: Thumbnail, width: int, lines: int) -> RenderableType:
+        return Group(_line(f"samples at step {self.samples_step:,}", width), samples.fit(width, lines - 1))
+
+
+def _line(text: str, width: int) -> Text:
+    line = Text(text, no_wrap=True, overflow="ellipsis")
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _curves(curves: dict[str, Curve], width: int, heights: str) -> list[str]:
+    """A line for each: words, the last value, the history, and from where to where that reaches."""
+    known = {words: curve for words, curve in curves.items() if not np.isnan(curve.last)}
+    wide = max(map(len, known), default=0)
+    lines = []
+    for words, curve in known.items():
+        start = f"{words:<{wide}} {curve.last:>9.4g}  "
+        room = max(1, width - len(start) - 24)
+        means = curve.means(room)
+        lines.append(f"{start}{sparkline(means, heights):<{room}}  {np.nanmin(means):.3g} to {np.nanmax(means):.3g}")
+    return lines
+
+
+def _gradients(norms: Norms, width: int, heights: str) -> list[str]:
+    """Cells of a layer, its bar and its norm, a few in a line; a net begins a line. A bar's step is a factor of ten."""
+    largest = max((norm or 0.0 for layers in norms.values() for norm in layers.values()), default=0.0)
+    wide = max((len(layer) for layers in norms.values() for layer in layers), default=0)
+    lines = []
+    for net, layers in norms.items():
+        lines.append(f"gradient norms of {net.upper()}")
+        cells = [f"{layer:<{wide}} {_bar(norm, largest, heights)}" for layer, norm in layers.items()]
+        abreast = max(1, (width + 2) // (max(map(len, cells), default=0) + 2))
+        lines += ["  ".join(cells[k : k + abreast]) for k in range(0, len(cells), abreast)]
+    return lines
+
+
+def _bar(norm: float | None, largest: float, heights: str) -> str:
+    if norm is None:
+        return f"  {'frozen':<7}"
+    below = np.log10(largest / norm) if norm > 0 else np.inf  # decades below the largest
+    height = levels(np.array([1 - (below + 0.5) / _DECADES]), heights) if below < _DECADES else " "
+    return f"{height} {norm:<7.1e}"
+
+
+def histories(plots: dict[str, dict[str, str]], lines: Sequence[dict[str, float]]) -> dict[str, tuple[str, Curve]]:
+    """The curves of a task's plots by the key of a log line -> words, and the history that `lines` hold."""
+    made = {key: (words, Curve()) for keys in plots.values() for key, words in keys.items()}
+    for line in lines:
+        for key, (_, curve) in made.items():
+            if key in line:
+                curve.add(line[key])
+    return made
