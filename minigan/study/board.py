@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -49,9 +48,8 @@ class Curve:
     def means(self, n: int) -> NDArray[np.float64]:
         """At most n means of consecutive values, oldest first."""
         values = np.array([*self._means, *([float(np.mean(self._rest))] if self._rest else [])])
-        return (
-            np.array([part.mean() for part in np.array_split(values, min(n, len(values)))]) if len(values) else values
-        )
+        parts = np.array_split(values, min(n, len(values))) if len(values) else []
+        return np.array([part.mean() for part in parts])
 
 
 @dataclasses.dataclass
@@ -86,16 +84,22 @@ class Board:
             body = Group(*texts, self._drawn(self.samples, width, min(most, lines - len(texts))))
         yield Panel(body, title=Text(self.title), title_align="left", width=options.max_width)
 
-    def _texts(self, width: int, lines: int, heights: str) -> list[RenderableType]:
+    def _texts(self, width: int, lines: int, heights: str) -> list[Text]:
         """At most `lines` lines of at most `width` characters."""
-        bar = ProgressBar(total=max(1, self.total), completed=self.step, width=width)
-        texts: list[RenderableType] = [bar, _line(self._progress(), width)]
+        texts = [_line(self._progress(), width, "bold"), self._bar(width, heights)]
         texts += [_line(text, width) for text in _curves(self.curves, width, heights)]
         gradients = _gradients(self.norms, width, heights)
         if len(texts) + len(gradients) > lines:
             left = max(0, lines - len(texts) - 1)
             gradients = [*gradients[:left], "... more layers than lines"]
         return [*texts, *(_line(text, width) for text in gradients)][:lines]
+
+    def _bar(self, width: int, heights: str) -> Text:
+        done = width * self.step // max(1, self.total)
+        full = heights[-1] if heights is ASCII_HEIGHTS else "━"
+        return Text.assemble(
+            (full * done, "bar.complete"), ((" " if full != "━" else full) * (width - done), "bar.back")
+        )
 
     def _progress(self) -> str:
         seconds = -1 if np.isnan(self.left_s) else round(self.left_s)
@@ -105,11 +109,12 @@ class Board:
         return "  ".join(filter(None, parts))
 
     def _drawn(self, samples: Thumbnail, width: int, lines: int) -> RenderableType:
-        return Group(_line(f"samples at step {self.samples_step:,}", width), samples.fit(width, lines - 1))
+        caption = _line(f"samples at step {self.samples_step:,}", width, "dim")
+        return Group(caption, samples.fit(width, lines - 1))
 
 
-def _line(text: str, width: int) -> Text:
-    line = Text(text, no_wrap=True, overflow="ellipsis")
+def _line(text: str, width: int, style: str = "") -> Text:
+    line = Text(text, style, no_wrap=True, overflow="ellipsis")
     line.truncate(width, overflow="ellipsis")
     return line
 
