@@ -19,6 +19,7 @@ from minigan.study.thumbnail import Thumbnail
 
 _MOST = 512  # numbers that a curve keeps
 _WIDE = 96  # columns, from which on samples stand beside the numbers
+_SHARE = 0.6  # of the width is then theirs
 _LINES = 5, 20  # of samples, at least and at most
 _DECADES = len(HEIGHTS)  # that the bars of gradients span
 _FRAME = 2, 4  # lines and columns of the border and what is within
@@ -72,7 +73,7 @@ class Board:
         heights = ASCII_HEIGHTS if options.ascii_only else HEIGHTS
         width, lines = options.max_width - _FRAME[1], console.size.height - 1 - _FRAME[0]
         beside = self.samples is not None and options.max_width >= _WIDE
-        wide = width // 2 if beside else width
+        wide = int(_SHARE * width) if beside else width
         texts = self._texts(wide, lines, heights)
         body: RenderableType = Group(*texts)
         fewest, most = _LINES
@@ -92,14 +93,14 @@ class Board:
         if len(texts) + len(gradients) > lines:
             left = max(0, lines - len(texts) - 1)
             gradients = [*gradients[:left], "... more layers than lines"]
+        elif len(texts) + len(gradients) < lines:
+            gradients = ["", *gradients]
         return [*texts, *(_line(text, width) for text in gradients)][:lines]
 
     def _bar(self, width: int, heights: str) -> Text:
         done = width * self.step // max(1, self.total)
-        full = heights[-1] if heights is ASCII_HEIGHTS else "━"
-        return Text.assemble(
-            (full * done, "bar.complete"), ((" " if full != "━" else full) * (width - done), "bar.back")
-        )
+        full, rest = ("#", "-") if heights is ASCII_HEIGHTS else ("━", "━")
+        return Text.assemble((full * done, "bar.complete"), (rest * (width - done), "bar.back"))
 
     def _progress(self) -> str:
         seconds = -1 if np.isnan(self.left_s) else round(self.left_s)

@@ -1,8 +1,8 @@
 """`minigan train --watch`: a reporter that shows a run on a board (board.py), and takes little time for it.
 
 Between two steps it reads what lies there anyway: the log's lines, the slabs of gradients as the last update left
-them, and samples as the run's own grids draw them. None of it changes a bit of the run. Numbers and samples each take
-a hundredth of the time at most: what takes long is done less often.
+them, and samples as the run's own grids draw them. None of it changes a bit of the run. Both take some hundredths of
+the time at most: what takes long is done less often.
 """
 
 import time
@@ -22,8 +22,8 @@ from minigan.training.parts import POINTS, Parts
 from minigan.training.trainer import GRID_IMAGES
 from minigan.training.walk import nets
 
-NUMBERS_S, SAMPLES_S = 0.25, 1.0  # between two looks, at least
-SHARE = 0.01  # of the time, at most, that each of both takes
+NUMBERS = 0.25, 0.02  # seconds between two looks, at least, and the share of the time that they take, at most
+SAMPLES = 1.0, 0.01  # the same of drawing samples
 _RECENT = 40  # looks over which speed is measured
 
 
@@ -56,7 +56,7 @@ class Watch:
 
     def __init__(self, console: Console):
         self.console = console
-        self.numbers, self.samples = Pace(NUMBERS_S, SHARE), Pace(SAMPLES_S, SHARE)
+        self.numbers, self.samples = Pace(*NUMBERS), Pace(*SAMPLES)
         self.board = Board("minigan train")
         self.live = Live(self.board, console=console, auto_refresh=False, vertical_overflow="crop")
         self.times: deque[tuple[float, int]] = deque(maxlen=_RECENT)
