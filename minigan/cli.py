@@ -14,6 +14,7 @@ from minigan.commands.evaluate import evaluate
 from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
 from minigan.commands.profile import profile
+from minigan.commands.toy import toy
 from minigan.commands.watch import reporter
 from minigan.errors import MiniganError
 
@@ -442,7 +443,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, inspect, explain, profile):
+for command in (evaluate, inspect, explain, profile, toy):
     app.command()(command)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}
