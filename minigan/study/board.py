@@ -5,6 +5,7 @@ there is room, else below them, and give way first; then the layers do.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ _WIDE = 96  # columns, from which on samples stand beside the numbers
 _SHARE = 0.6  # of the width is then theirs
 _LINES = 5, 20  # of samples, at least and at most
 _DECADES = len(HEIGHTS)  # that the bars of gradients span
+_RANGE = 24  # columns that say from where to where a curve reaches
 _FRAME = 2, 4  # lines and columns of the border and what is within
 
 Norms = dict[str, dict[str, float | None]]  # net -> layer -> the length of its gradient, None where it is frozen
@@ -121,15 +123,17 @@ def _line(text: str, width: int, style: str = "") -> Text:
 
 
 def _curves(curves: dict[str, Curve], width: int, heights: str) -> list[str]:
-    """A line for each: words, the last value, the history, and from where to where that reaches."""
+    """A line for each: words, the last value, the history and, where there is room, from where to where it reaches."""
     known = {words: curve for words, curve in curves.items() if not np.isnan(curve.last)}
     wide = max(map(len, known), default=0)
     lines = []
     for words, curve in known.items():
         start = f"{words:<{wide}} {curve.last:>9.4g}  "
-        room = max(1, width - len(start) - 24)
-        means = curve.means(room)
-        lines.append(f"{start}{sparkline(means, heights):<{room}}  {np.nanmin(means):.3g} to {np.nanmax(means):.3g}")
+        room = max(1, width - len(start))
+        ranged = room >= 3 * _RANGE
+        means = curve.means(room - _RANGE * ranged)
+        reach = f"  {means.min():.3g} to {means.max():.3g}" if ranged else ""
+        lines.append(f"{start}{sparkline(means, heights):<{room - _RANGE * ranged}}{reach}")
     return lines
 
 
@@ -155,8 +159,16 @@ def _bar(norm: float | None, largest: float, heights: str) -> str:
 
 
 def histories(plots: dict[str, dict[str, str]], lines: Sequence[dict[str, float]]) -> dict[str, tuple[str, Curve]]:
-    """The curves of a task's plots by the key of a log line -> words, and the history that `lines` hold."""
-    made = {key: (words, Curve()) for keys in plots.values() for key, words in keys.items()}
+    """The curves of a task's plots by the key of a log line -> words, and the history that `lines` hold.
+
+    Words that stand at several axes get the axis' label before them.
+    """
+    said = Counter(words for keys in plots.values() for words in keys.values())
+    made = {
+        key: (words if said[words] == 1 else f"{label}, {words}", Curve())
+        for label, keys in plots.items()
+        for key, words in keys.items()
+    }
     for line in lines:
         for key, (_, curve) in made.items():
             if key in line:
