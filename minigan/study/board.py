@@ -130,7 +130,7 @@ def _curves(curves: dict[str, Curve], width: int, heights: str) -> list[str]:
     for words, curve in known.items():
         start = f"{words:<{wide}} {curve.last:>9.4g}  "
         room = max(1, width - len(start))
-        ranged = room >= 3 * _RANGE
+        ranged = room >= 2 * _RANGE
         means = curve.means(room - _RANGE * ranged)
         reach = f"  {means.min():.3g} to {means.max():.3g}" if ranged else ""
         lines.append(f"{start}{sparkline(means, heights):<{room - _RANGE * ranged}}{reach}")
