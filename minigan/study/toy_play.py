@@ -14,6 +14,7 @@ from minigan.study.toy_picture import Drawer, raster, words
 from minigan.training import pictures
 
 WHO = {"g": "g", "d": "d", "b": "both", " ": "both"}
+MOVED = {"g": "G moved", "d": "D moved", "both": "D and G moved"}
 HELP = "g G's part  d D's part  b, space both  s save  q quit"
 _SMALLEST, _TEXTS = 8, 3  # pixels of a half, at least; lines that are no picture
 
@@ -48,7 +49,7 @@ def play(toy: Toy, console: Console, terminal: int, title: str, every: int, name
             if key in WHO:
                 for _ in range(every):
                     toy.step(WHO[key])
-                screen.said = f"{title}, {WHO[key].upper() if len(key.strip()) and key != 'b' else 'both'} moved"
+                screen.said = f"{title}: {MOVED[WHO[key]]}"
             if key == "s":
                 drawer = drawer or [Drawer(toy, title)]
                 pictures.save(drawer[0](toy.frame()), path := named(toy.number))
