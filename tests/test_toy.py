@@ -241,7 +241,7 @@ def test_shades_and_words_say_what_is_there() -> None:
 
 
 def test_pictures_show_points_field_and_net_where_they_are() -> None:
-    toy = opened()
+    toy = opened("train.batch_size=2")
     toy.limits, toy.real, toy.probability = (-1.0, 1.0), np.array([[0.95, -0.95]]), True
     flat = _frame(gradient=np.zeros((2, 2)), net=np.array([[[-0.55, -0.55], [0.55, -0.55]]]))
     small = toy_picture.raster(flat, toy, 20)
