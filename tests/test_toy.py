@@ -289,6 +289,7 @@ def test_a_film_has_the_frames_promised(minigan: Callable[..., Result], counted:
         (("wgan-gp-ring8", "--out", "a.mp4"), "--out 'a.mp4': give a .gif, or a folder without a suffix"),
         (("wgan-gp-ring8", "--out", "no/a.gif"), "give the name of a file, in a folder that is there"),
         (("wgan-gp-ring8", "--steps", "600", "--every", "1"), "601 frames are more than 500; give a larger --every"),
+        (("wgan-gp-ring8", "--keys", "--steps", "9"), "--steps is for a film, and with --keys you make the steps"),
         (("wgan-gp-ring8", "--keys"), "--keys needs a terminal to draw on and to read keys from"),
         (("ring9",), "ring9"),
     ],

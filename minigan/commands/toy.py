@@ -35,9 +35,9 @@ def toy(
     from minigan.study import toy as toys
 
     console = ctx.obj
-    _check(console, steps or STEPS, every or EVERY, keys, out)
     if keys and steps:
         raise ConfigError("--steps is for a film, and with --keys you make the steps; leave one of them out")
+    _check(console, steps or STEPS, every or EVERY, keys, out)
     sys.path.insert(0, "")
     title = Path(name).stem
     opened = toys.opened(name, [*set_])

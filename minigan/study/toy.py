@@ -20,7 +20,7 @@ from minigan.study import recording
 from minigan.tasks.gan import GAN
 from minigan.training.parts import Parts
 
-REAL = 512  # points of the data that are shown
+REAL = 512  # points of the data that are shown, at least
 _LINES, _ALONG = 11, 41  # of the net in z in each direction, and points on each of them
 _TAIL = 0.01  # of z's distribution, beyond the outermost line
 _NORMAL = NormalDist()
@@ -69,7 +69,7 @@ class Toy:
             )
         self.parts, self.task = parts, task
         self.limits = parts.picture_range
-        self.real = np.asarray(parts.real_rows(REAL))
+        self.real = np.asarray(parts.real_rows(max(REAL, parts.config.train.batch_size)))
         self.probability = task.loss.probability  # whether D's field is one
         self.number = task.opt_g.count  # a step has one update of G
         self.record: dict[str, float] = {}
@@ -109,7 +109,10 @@ class Toy:
         return np.array(ops.to_numpy(y)).reshape(side, side)
 
     def gradient(self, x_fake: Any) -> Any:
-        """(N,2) on the backend -> what g_step hands to G.backward for them: the gradient of G's loss, through D."""
+        """(N,2) on the backend -> what g_step hands to G.backward for them: the gradient of G's loss, through D.
+
+        Without train.instance_noise, which would move the points.
+        """
         handed: list[Any] = []
         G: Any = self.task.G
         real = self.task.ops.asarray(self.real[: len(x_fake)].astype(self.task.dtype))  # for losses on pairs

@@ -41,7 +41,6 @@ def play(toy: Toy, console: Console, terminal: int, title: str, every: int, name
     Draws when no further key waits, so that a key held down never lags. Raises NotFinite; the terminal is then as it
     was before.
     """
-    drawer: list[Drawer] = []  # made when the first picture is saved
     screen = _Screen(toy, title, every)
     with keys(terminal) as (pressed, waits), Live(screen, console=console, auto_refresh=False) as live:
         live.refresh()
@@ -51,8 +50,7 @@ def play(toy: Toy, console: Console, terminal: int, title: str, every: int, name
                     toy.step(WHO[key])
                 screen.said = f"{title}: {MOVED[WHO[key]]}"
             if key == "s":
-                drawer = drawer or [Drawer(toy, title)]
-                pictures.save(drawer[0](toy.frame()), path := named(toy.number))
+                pictures.save(Drawer(toy, title)(toy.frame()), path := named(toy.number))
                 screen.said = f"{path}: saved"
             if not waits():
                 live.refresh()
