@@ -1,5 +1,6 @@
 """A program on a terminal of its own: what it draws there, and keys for it."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -21,7 +22,7 @@ class Terminal:
     """`minigan WORDS` in folder `cwd`, on a terminal of `columns` x `lines`; `seen` is all that it wrote."""
 
     def __init__(self, cwd: Path, *words: str, columns: int = 100, lines: int = 30, **variables: str):
-        self.seen = ""
+        self.seen, self.decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
         self.ours, self.theirs = pty.openpty()
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.before = self.settings()
@@ -73,7 +74,7 @@ class Terminal:
     def _read(self) -> bool:
         if not select.select([self.ours], [], [], 0.1)[0]:
             return False
-        self.seen += os.read(self.ours, 1 << 16).decode("utf-8", "replace")
+        self.seen += self.decoder.decode(os.read(self.ours, 1 << 16))  # a character may come in two reads
         return True
 
 
