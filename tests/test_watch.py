@@ -311,7 +311,7 @@ def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 def test_on_a_terminal_ctrl_c_saves_and_leaves_the_board(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     made = terminal("train", *TINY, "--steps", "1000000", "--watch", "--out", "run")
-    made.wait_for("samples at step", made.wait_for("images/s"))
+    made.wait_for("╰", made.wait_for("samples at step", made.wait_for("images/s")))
     text = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", made.seen[: made.seen.rindex("\n")])
     borders = [line for line in re.split(r"[\r\n]+", text) if line.startswith(("│", "╭", "╰"))]
     assert len(borders) > 10 and {len(line) for line in borders} == {100}, borders
