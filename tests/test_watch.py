@@ -179,7 +179,9 @@ def test_images_keep_their_place_and_values_in_a_thumbnail() -> None:
         row, column = 9 * (k // 3), 9 * (k % 3)
         want = np.rint((x[k, :, :, 0] + 1) * 127.5)
         assert (image[row : row + 8, column : column + 8, 0] == want).all(), k
-    assert Thumbnail(x, (-1.0, 1.0), x).fit(17, 4).image.shape[:2] == (8, 17), "what there is no room for is left out"
+    less = Thumbnail(x, (-1.0, 1.0), x).fit(17, 9).image
+    assert less.shape == (18, 17, 3), "what there is no room for is left out: two columns and rows are shown"
+    assert (less[9:17, 9:, 0] == np.rint((x[4, :, :, 0] + 1) * 127.5)).all(), "the second image of the second row"
 
 
 def test_points_stand_where_they_belong() -> None:
