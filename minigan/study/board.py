@@ -23,7 +23,7 @@ _WIDE = 96  # columns, from which on samples stand beside the numbers
 _SHARE = 0.6  # of the width is then theirs
 _LINES = 5, 20  # of samples, at least and at most
 _DECADES = len(HEIGHTS)  # that the bars of gradients span
-_RANGE = 24  # columns that say from where to where a curve reaches
+_RANGE, _CURVE = 24, 12  # columns that say from where to where a curve reaches, where so many are left for it
 _FRAME = 2, 4  # lines and columns of the border and what is within
 
 Norms = dict[str, dict[str, float | None]]  # net -> layer -> the length of its gradient, None where it is frozen
@@ -130,7 +130,7 @@ def _curves(curves: dict[str, Curve], width: int, heights: str) -> list[str]:
     for words, curve in known.items():
         start = f"{words:<{wide}} {curve.last:>9.4g}  "
         room = max(1, width - len(start))
-        ranged = room >= 2 * _RANGE
+        ranged = room >= _RANGE + _CURVE
         means = curve.means(room - _RANGE * ranged)
         reach = f"  {means.min():.3g} to {means.max():.3g}" if ranged else ""
         lines.append(f"{start}{sparkline(means, heights):<{room - _RANGE * ranged}}{reach}")

@@ -75,7 +75,7 @@ class Watch:
 
     def step(self, step: int) -> None:
         self.board.step = step
-        if time.perf_counter() >= self.numbers.next_s:
+        if time.perf_counter() >= self.numbers.next_s or step == self.board.total:
             self.look()
 
     def line(self, line: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ class Watch:
     def look(self) -> None:
         """Reads gradients and, when it is time, draws samples; shows all."""
         start_s = time.perf_counter()
-        if start_s >= self.samples.next_s:
+        if start_s >= self.samples.next_s or self.board.step == self.board.total:
             self._draw()
             start_s = self._took(self.samples, start_s)
         self._read()
@@ -98,7 +98,7 @@ class Watch:
         self._took(self.numbers, start_s)
 
     def stop(self) -> None:
-        """Leaves the board as it is at the end: of samples, those that were drawn last."""
+        """Leaves the board as it is at the end; of a run that was stopped, with the samples that were drawn last."""
         board = self.board
         board.ended = "done" if board.step == board.total else "stopped"
         if board.norms:
