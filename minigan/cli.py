@@ -17,6 +17,8 @@ from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
 from minigan.commands.profile import profile
 from minigan.commands.step import step
+from minigan.commands.toy import toy
+from minigan.commands.watch import reporter
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -126,9 +128,8 @@ def train(
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Follow the plan that minigan tune wrote.")] = None,
     no_graph: Annotated[bool, typer.Option("--no-graph", help="cuda: call each step, without a CUDA graph.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    eval_every: Annotated[
-        int | None, typer.Option(metavar="N", help="Judge samples every so many steps.", min=1)
-    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show curves, gradients and samples as they come.")] = False,
+    eval_every: Annotated[int | None, typer.Option(metavar="N", help="Judge every so many steps.", min=1)] = None,
     keep_best: Annotated[str, typer.Option(metavar="NAME", help="Keep the checkpoint best by this, as fid.")] = "",
     init_from: Annotated[str, typer.Option(metavar="RUN", help="Begin with what fits of a run, or of weights.")] = "",
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key: g.lr=1e-4.")] = [],  # noqa: B006
@@ -138,7 +139,6 @@ def train(
     from minigan.errors import ConfigError
     from minigan.evaluate import asked
     from minigan.evaluate import upscale as upscale_
-    from minigan.progress import reporter
     from minigan.training import plans, preview, trainer
 
     sys.path.insert(0, "")  # a user's own module:function lies where the user is; sample and the rest import none
@@ -175,7 +175,7 @@ def train(
         return
     config = upscale_.with_features(config, reporter(out_console))
     judging = asked.judging(config, reporter(out_console))
-    folder, done = trainer.train(config, out, resume, reporter(out_console), verify or 0, judging)
+    folder, done = trainer.train(config, out, resume, reporter(out_console, watch), verify or 0, judging)
     if not done:
         _say(f"interrupted and saved; go on with: minigan train --resume --out {shlex.quote(str(folder))}")
         raise typer.Exit(INTERRUPTED)
@@ -442,7 +442,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, evaluate_model, diagnose, inspect, explain, profile, step):
+for command in (evaluate, evaluate_model, diagnose, inspect, explain, profile, step, toy):
     app.command()(command)
 
 COMMANDS = {c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback} | {"data"}

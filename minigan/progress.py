@@ -1,6 +1,6 @@
 """How a run shows itself: a progress bar on a terminal, plain lines elsewhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +34,8 @@ class Bar:
         self.task: Any = None
         self.words = ""
 
+    def opened(self, parts: Any, lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> None: ...
+
     def start(self, first: int, total: int, words: tuple[str, str]) -> None:
         self.words = words[1]
         self.task = self.progress.add_task("", total=total, completed=first)
@@ -58,6 +60,8 @@ class Lines:
     def __init__(self, console: Console):
         self.console = console
         self.every, self.shown, self.words = 1, -1, ""
+
+    def opened(self, parts: Any, lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> None: ...
 
     def start(self, first: int, total: int, words: tuple[str, str]) -> None:
         self.words = words[0]

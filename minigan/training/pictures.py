@@ -17,6 +17,8 @@ _DOTTED = 30  # a curve of fewer points shows them
 _SMALLEST = 56  # images are enlarged by a whole factor until they are about this tall
 _PAPER = 40  # the grey between images
 FRAME_MS = 60
+FILM_MS, REST_MS = 100, 2000
+_COLOURS = 32
 _FRAME = 256  # pixels, about, of an image alone
 _INKS, _ZERO = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"), "#d9d9d9"
 _FINE = 3  # curves are drawn so many times as large, and then reduced, so that they are smooth
@@ -169,9 +171,22 @@ def save(picture: Image.Image, path: Path) -> None:
 
 def save_gif(frames: Sequence[Image.Image], path: Path) -> None:
     """A looping GIF there and back, complete or absent."""
+    _write_gif([*frames, *reversed(frames[1:-1])], FRAME_MS, path)
+
+
+def save_film(frames: Sequence[Image.Image], path: Path) -> None:
+    """A looping GIF that rests on its last frame, complete or absent."""
+    _write_gif(frames, [FILM_MS] * (len(frames) - 1) + [REST_MS], path)
+
+
+def few_colours(picture: Image.Image) -> Image.Image:
+    """Its most frequent colours alone, without dithering: a small frame of a GIF."""
+    return picture.quantize(_COLOURS, dither=Image.Dither.NONE)
+
+
+def _write_gif(frames: Sequence[Image.Image], duration_ms: int | list[int], path: Path) -> None:
     data = BytesIO()
-    walk = [*frames, *reversed(frames[1:-1])]
-    walk[0].save(data, "GIF", save_all=True, append_images=walk[1:], duration=FRAME_MS, loop=0)
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:], duration=duration_ms, loop=0)
     atomic_bytes(path, data.getvalue())
 
 

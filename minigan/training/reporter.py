@@ -1,10 +1,18 @@
 """Whom a run tells how it goes."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from minigan.training.parts import Parts
 
 
 class Reporter(Protocol):
     """Where a run's progress goes: a bar, plain lines, or nowhere."""
+
+    def opened(self, parts: Parts, lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> None:
+        """What is about to be trained, the lines that its log holds already, and what of them is plotted, by axis: to
+        look at, now and after any step, and not to touch.
+        """
 
     def start(self, first: int, total: int, words: tuple[str, str]) -> None:
         """Steps first .. total are about to run; `words` say a log line in short and in shorter, as str.format does."""
@@ -25,6 +33,7 @@ class Reporter(Protocol):
 class Silent:
     """Says nothing."""
 
+    def opened(self, parts: Parts, lines: Sequence[dict[str, Any]], plots: dict[str, dict[str, str]]) -> None: ...
     def start(self, first: int, total: int, words: tuple[str, str]) -> None: ...
     def step(self, step: int) -> None: ...
     def line(self, line: dict[str, Any]) -> None: ...

@@ -104,6 +104,7 @@ class Trainer:
             self._save(step)  # from here on a resume needs no source
         # overflow is the guard's to report, once and by name
         with signals() as caught, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self.reporter.opened(self.parts, self.log.lines, self._plots())
             self.reporter.start(self.first, total, self.task.words)
             try:
                 while step < total:
@@ -259,9 +260,10 @@ class Trainer:
 
     def _plot(self) -> None:
         if self.log.lines:
-            pictures.save(
-                pictures.curves(self.log.lines, self.task.plots | self.evaluations.plots), self.out / "losses.png"
-            )
+            pictures.save(pictures.curves(self.log.lines, self._plots()), self.out / "losses.png")
+
+    def _plots(self) -> dict[str, dict[str, str]]:
+        return self.task.plots | self.evaluations.plots
 
     def _finish(self) -> None:
         self._draw("sample", FINAL_IMAGES, self.out / "samples.png")
