@@ -27,25 +27,34 @@ NAME = "layers.jsonl"
 GRADIENT, UPDATE, ACTIVATION = "gradient", "update", "activation"
 _DIGITS = 6  # that are kept of a number
 Squares = dict[str, float]  # layer -> a sum of squares
-Seen = Callable[[Layer, str, Any, Any], object]
+Seen = Callable[[Layer, str, Any, Any, Any], object]
 
 
 @contextmanager
 def watching(layers: Iterable[Layer], seen: Seen) -> Iterator[None]:
-    """Meanwhile each pass of these layers ends with seen(layer, "forward", x, y) or seen(layer, "backward", dy, dx)."""
+    """Meanwhile each pass of these layers ends with seen(layer, "forward", x, y, ctx), or (layer, "backward", dy, dx,
+    ctx).
+    """
     watched = list(layers)
 
-    def through(layer: Layer, which: str, run: Callable[..., Any], of: Callable[[Any], Any]) -> Callable[..., Any]:
-        def passed(given: Any, *rest: Any, **more: Any) -> Any:
-            out = run(given, *rest, **more)
-            seen(layer, which, given, of(out))
-            return out
+    def forward(layer: Layer, run: Callable[..., Any]) -> Callable[..., Any]:
+        def passed(x: Any, *how: Any) -> Any:
+            y, ctx = run(x, *how)
+            seen(layer, "forward", x, y, ctx)
+            return y, ctx
+
+        return passed
+
+    def backward(layer: Layer, run: Callable[..., Any]) -> Callable[..., Any]:
+        def passed(dy: Any, ctx: Any, *needs: Any) -> Any:
+            dx = run(dy, ctx, *needs)
+            seen(layer, "backward", dy, dx, ctx)
+            return dx
 
         return passed
 
     for layer in watched:
-        vars(layer)["forward"] = through(layer, "forward", layer.forward, lambda out: out[0])
-        vars(layer)["backward"] = through(layer, "backward", layer.backward, lambda out: out)
+        vars(layer).update(forward=forward(layer, layer.forward), backward=backward(layer, layer.backward))
     try:
         yield
     finally:
@@ -80,7 +89,7 @@ class LayerLog:
         with watching((layer for net in self.nets for layer in net.layers if eager), self._passed):
             yield
 
-    def _passed(self, layer: Layer, which: str, given: Array, out: Any) -> None:
+    def _passed(self, layer: Layer, which: str, given: Array, out: Any, ctx: Any) -> None:
         if which == "forward":
             name = layer.name
             self.outputs[name] = self.outputs.get(name, 0.0) + self._squares(out)
