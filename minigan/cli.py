@@ -14,6 +14,7 @@ from minigan.commands.evaluate import evaluate
 from minigan.commands.explain import explain
 from minigan.commands.inspect import inspect
 from minigan.commands.profile import profile
+from minigan.commands.report import report
 from minigan.errors import MiniganError
 
 app = typer.Typer(
@@ -443,7 +444,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, inspect, explain, profile):
+for command in (evaluate, inspect, explain, profile, report):
     app.command()(command)
 
 COMMANDS = {c.callback.__name__ for c in app.registered_commands if c.callback} | {"data"}

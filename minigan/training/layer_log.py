@@ -1,6 +1,6 @@
 """What each layer did in the steps that are logged: layers.jsonl beside log.jsonl, a line for each of its lines.
 
-    gradient    ||dtheta|| of a layer's parameters, before clipping: the log's grad_norm is the root of their squares' sum
+    gradient    ||dtheta|| of a layer's parameters, before clipping; grad_norm^2 of the log is the sum of their squares
     update      ||theta' - theta|| / ||theta||, theta' being the parameters after the step
     activation  root mean square of what the layer gave in the forward passes of the step
 

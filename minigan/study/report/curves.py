@@ -1,4 +1,4 @@
-"""What a run's files say in numbers: its log, its evaluations, what each layer did; thinned where they are very long."""
+"""What a run's files say in numbers: log, evaluations, what each layer did; thinned where they are very long."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -27,7 +27,7 @@ Numbers = dict[str, Any]
 
 
 def network(run: Opened) -> dict[str, Any]:
-    """A row per layer with its costs, formula, ops, passes and parameters, net by net in the order of forward passes."""
+    """A row per layer, net by net, with its costs, formula, ops, passes and parameters."""
     task = run.parts.task
     before = {name: _host(task, net.p).copy() for name, (net, _) in walk.nets(task).items()}
     watch = _Watch(task)
@@ -123,11 +123,11 @@ def _parameters(task: Task, before: dict[str, NDArray[Any]]) -> dict[str, list[N
                 full = f"{layer.name}.{name}"
                 length = float(np.linalg.norm(was[full]))
                 moved = float(np.linalg.norm(now[full] - was[full]))
-                row = {"arrays": [told(name, was[full])], "frozen": layer.frozen, "ratio": None}
+                arrays = [told(name, was[full])]
                 if not layer.frozen:
-                    row["arrays"].append(told(f"d{name}", gradients[full]))
-                    row["ratio"] = _short(moved / length) if length else None
-                found.setdefault(layer.name, []).append(row)
+                    arrays.append(told(f"d{name}", gradients[full]))
+                ratio = _short(moved / length) if length and not layer.frozen else None
+                found.setdefault(layer.name, []).append({"arrays": arrays, "frozen": layer.frozen, "ratio": ratio})
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where a step's time goes, measured now on this machine: the roofline, the timeline of one step, the profile's table."""
+"""Where a step's time goes, measured now on this machine: the roofline, the timeline of a step, the profile's table."""
 
 from typing import Any
 
