@@ -24,7 +24,17 @@ _ARGUMENTS = (
     *("--disable-component-update", "--disable-sync", "--remote-debugging-port=0", "about:blank"),
 )
 _PATIENCE_S = 60.0
-_KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Home": 36, "End": 35, "Tab": 9, "+": 187, "0": 48}
+_KEYS = {
+    "ArrowRight": 39,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowDown": 40,
+    "Home": 36,
+    "End": 35,
+    "Tab": 9,
+    "+": 187,
+    "0": 48,
+}
 
 
 class Page:

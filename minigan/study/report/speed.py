@@ -5,7 +5,7 @@ from typing import Any
 from minigan.study import profile_text
 from minigan.study import trace as tracing
 from minigan.study.profile import Profile, measurable, profile
-from minigan.study.recording import Recording, Step, quiet
+from minigan.study.recording import Recording, Step
 from minigan.study.report.opened import Opened
 
 STEPS = 10  # whole, and as many taken apart
@@ -49,8 +49,8 @@ def _roofline(found: Profile) -> dict[str, Any] | None:
 
 
 def _usual(steps: list[Step]) -> Step:
-    """The one of median length."""
-    order = sorted(quiet(steps), key=lambda step: step.elapsed_s)
+    """The one of median length, of those from which the system took no core away where there are any."""
+    order = sorted([step for step in steps if step.quiet] or steps, key=lambda step: step.elapsed_s)
     return order[len(order) // 2]
 
 

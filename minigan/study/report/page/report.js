@@ -21,6 +21,13 @@ const report = (() => {
     const size = Math.abs(value);
     return size >= 1e5 || size < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
   }
+  const tick = (value) => {
+    if (value === null) return "";
+    const size = Math.abs(value);
+    const short = Number(value.toPrecision(3));
+    return size && (size >= 1e6 || size < 1e-3) ? short.toExponential().replace("e+", "e") : short.toLocaleString("en", { maximumFractionDigits: 6 });
+  };
+  const ticks = (u, values) => values.map(tick);
   function scaled(value, units, base) {
     let k = 0;
     while (value >= base && k < units.length - 1) { value /= base; k++; }
@@ -74,7 +81,7 @@ const report = (() => {
       keys ?? null, plot, told);
     host.append(figure);
     const axis = (more) => ({ stroke: () => colour("--ink"), grid: { stroke: () => colour("--line"), width: 1 },
-      ticks: { stroke: () => colour("--line"), width: 1 }, ...more });
+      ticks: { stroke: () => colour("--line"), width: 1 }, labelSize: 20, ...more });
     const width = () => Math.max(240, Math.floor(figure.clientWidth));
     const u = new uPlot({
       width: width(), height: 250, ...options,
@@ -134,7 +141,7 @@ const report = (() => {
       columns: () => Object.fromEntries([["step", x], ...series.map((one) => [one.key, one.values])]),
       options: {
         scales: { x: { time: false, range }, y: log ? { distr: 3 } : {} },
-        axes: [{ label: "step" }, { size: 62, values: (u, ticks) => ticks.map((v) => (v === null ? "" : number(v))) }],
+        axes: [{ label: "step", size: 34 }, { size: 58, values: ticks }],
         series: [{ label: "step", value: (u, v) => number(v) }, ...series.map((one, k) => ({
           label: one.label, stroke: one.ink ?? ink(k), width: 1.5, spanGaps: true, points: { show: few, size: 4 },
           value: (u, v) => number(v),
@@ -187,7 +194,7 @@ const report = (() => {
         legend: { show: false },
         cursor: { y: false, points: { show: false } },
         scales: { x: { time: false, range: (u, low, high) => [low, high] }, y: { range: [-0.5, rows.length - 0.5], dir: -1 } },
-        axes: [{ label }, { size: 24 + longest * 7, splits: () => rows.map((_, k) => k), values: () => rows, grid: { show: false } }],
+        axes: [{ label, size: 34 }, { size: 24 + longest * 7, splits: () => rows.map((_, k) => k), values: () => rows, grid: { show: false } }],
         series: [{}, { points: { show: false } }],
         hooks: { draw: [draw] },
       },
@@ -428,7 +435,7 @@ const report = (() => {
     const grid = Array.from({ length: 61 }, (_, k) => low * (high / low) ** (k / 60));
     const points = [...grid.map((x) => ({ x })), ...sorted.map((op) => ({ x: op.intensity, op }))].sort((a, b) => a.x - b.x);
     const xs = points.map((p) => p.x);
-    const loud = new Set([...ops].sort((a, b) => b.share - a.share).slice(0, 6));
+    const loud = new Set([...ops].sort((a, b) => b.share - a.share).slice(0, 8));
     const radius = (op) => (3 + 22 * Math.sqrt(op.share)) * devicePixelRatio;
     function draw(u) {
       const { ctx, bbox } = u;
@@ -437,6 +444,7 @@ const report = (() => {
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
       ctx.clip();
       ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+      ctx.textBaseline = "middle";
       for (const op of ops) {
         const [x, y] = [u.valToPos(op.intensity, "x", true), u.valToPos(op.gflop_per_s, "y", true)];
         ctx.beginPath();
@@ -444,9 +452,16 @@ const report = (() => {
         ctx.globalAlpha = 0.45;
         ctx.fillStyle = ink(op.bound === "memory" ? 1 : 0);
         ctx.fill();
-        ctx.globalAlpha = 1;
-        ctx.fillStyle = colour("--ink");
-        if (loud.has(op)) ctx.fillText(op.name, x + radius(op), y);
+      }
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = colour("--ink");
+      const taken = [];
+      for (const op of loud) { // the largest first; a name that would cover another is left to the pointer
+        const [x, y] = [u.valToPos(op.intensity, "x", true) + radius(op), u.valToPos(op.gflop_per_s, "y", true)];
+        const box = [x, y - 7 * devicePixelRatio, x + ctx.measureText(op.name).width, y + 7 * devicePixelRatio];
+        if (taken.some((t) => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
+        taken.push(box);
+        ctx.fillText(op.name, x, y);
       }
       ctx.restore();
     }
@@ -465,7 +480,7 @@ const report = (() => {
       options: {
         height: 360,
         scales: { x: { time: false, distr: 3 }, y: { distr: 3, range: [floor, peak * 3] } },
-        axes: [{ label: "operations per byte" }, { label: "GFLOP/s", size: 62 }],
+        axes: [{ label: "operations per byte", size: 34 }, { label: "GFLOP/s", size: 58, values: ticks }],
         series: [{ label: "FLOP/B", value: (u, v) => number(v) }, ...levels.map(({ name }, k) => ({ label: name, stroke: INKS[(k + 2) % INKS.length], width: 1.5, points: { show: false }, value: (u, v) => number(v) }))],
         hooks: { draw: [draw] },
       },
