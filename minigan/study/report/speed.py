@@ -58,7 +58,8 @@ def _timeline(step: Step, found: Profile) -> list[dict[str, Any]]:
     """Spans with their depth, in the order they began; each lies within the one above it."""
     spans: list[dict[str, Any]] = []
     ends: list[float] = []  # of the spans that are open
-    for event in tracing.trace([step], found.facts)["traceEvents"][1:]:
+    events = tracing.trace([step], found.facts)["traceEvents"][1:]
+    for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
         while ends and event["ts"] >= ends[-1] - 1e-6:
             ends.pop()
         arrays = " ".join(event["args"].get("arrays", ()))

@@ -113,7 +113,7 @@ const report = (() => {
     plot.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key in moves && moves[event.key]) {
-        const next = at < 0 ? 0 : at + moves[event.key];
+        const next = at < 0 && Number.isFinite(moves[event.key]) ? 0 : at + moves[event.key];
         tell(Number.isFinite(next) ? (next < 0 || next >= stops.count ? at : next) : next < 0 ? 0 : stops.count - 1);
         const i = at;
         u.setCursor({ left: u.valToPos(stops.x(i), "x"), top: stops.y ? u.valToPos(stops.y(i), "y") : u.over.clientHeight / 2 }, false);
