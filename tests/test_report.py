@@ -180,6 +180,9 @@ def test_passes_belong_together(gathered: dict[str, Any]) -> None:
             shapes = {a["name"]: a["shape"] for a in p["arrays"]}
             assert shapes["x"] == layer["in_shape"] and shapes["y"] == list(layer["shape"])
             assert shapes.get("dy", shapes["y"]) == shapes["y"] and shapes.get("dx", shapes["x"]) == shapes["x"]
+    verdicts = [{a["name"]: a for a in p["arrays"]}["dy"] for p in gathered["network"]["layers"][-1]["passes"]]
+    signs = [(dy["max"] <= 0, dy["min"] >= 0) for dy in verdicts]  # D is to rise on real samples, fall on generated ones
+    assert signs == [(True, False), (False, True)] * 2 + [(True, False)], verdicts
     # real images are the first pass' x, and what G made of z the second's
     real = prepare(small("train.steps=80")).batches.at(160)[0]
     _same(first["passes"][0]["arrays"][0], real)

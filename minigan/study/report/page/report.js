@@ -166,7 +166,7 @@ const report = (() => {
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
       ctx.clip();
       ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-      ctx.textBaseline = "middle";
+      Object.assign(ctx, { textBaseline: "middle", textAlign: "left" });
       for (const box of given) {
         const [left, right] = [u.valToPos(box.from, "x", true), u.valToPos(box.to, "x", true)];
         if (right < bbox.left || left > bbox.left + bbox.width) continue;
@@ -309,7 +309,7 @@ const report = (() => {
 
     config(sections) {
       const changed = sections.flatMap((section) => section.keys).filter((key) => key.changed).length;
-      $("configuration-about").textContent = `Resolved, every key with its meaning; ${number(changed)} differ from the preset's and are marked.`;
+      $("configuration-about").textContent = `As it was resolved, every key with its meaning. Marked are those that differ from the preset's: ${number(changed)}.`;
       for (const { name, about, keys } of sections) {
         const rows = keys.map(({ key, value, doc, changed: other }) => Object.assign([key, value, other ? "changed" : "", doc], { more: { class: other ? "changed" : null } }));
         const made = el("details", {}, el("summary", {}, el("strong", {}, `[${name}]`), ` ${about}`),
@@ -444,7 +444,7 @@ const report = (() => {
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
       ctx.clip();
       ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-      ctx.textBaseline = "middle";
+      Object.assign(ctx, { textBaseline: "middle", textAlign: "left" });
       for (const op of ops) {
         const [x, y] = [u.valToPos(op.intensity, "x", true), u.valToPos(op.gflop_per_s, "y", true)];
         ctx.beginPath();
@@ -456,11 +456,13 @@ const report = (() => {
       ctx.globalAlpha = 1;
       ctx.fillStyle = colour("--ink");
       const taken = [];
-      for (const op of loud) { // the largest first; a name that would cover another is left to the pointer
-        const [x, y] = [u.valToPos(op.intensity, "x", true) + radius(op), u.valToPos(op.gflop_per_s, "y", true)];
-        const box = [x, y - 7 * devicePixelRatio, x + ctx.measureText(op.name).width, y + 7 * devicePixelRatio];
-        if (taken.some((t) => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
-        taken.push(box);
+      for (const op of loud) { // the largest first, each at the first place below its disc where it covers no other name
+        const x = u.valToPos(op.intensity, "x", true) + radius(op) + 2;
+        const size = 14 * devicePixelRatio;
+        const covers = (y) => taken.some((t) => Math.abs(t.y - y) < size && x < t.end && t.x < x + ctx.measureText(op.name).width);
+        let y = u.valToPos(op.gflop_per_s, "y", true);
+        while (covers(y)) y += size / 2;
+        taken.push({ x, y, end: x + ctx.measureText(op.name).width });
         ctx.fillText(op.name, x, y);
       }
       ctx.restore();
@@ -481,7 +483,7 @@ const report = (() => {
         height: 360,
         scales: { x: { time: false, distr: 3 }, y: { distr: 3, range: [floor, peak * 3] } },
         axes: [{ label: "operations per byte", size: 34 }, { label: "GFLOP/s", size: 58, values: ticks }],
-        series: [{ label: "FLOP/B", value: (u, v) => number(v) }, ...levels.map(({ name }, k) => ({ label: name, stroke: INKS[(k + 2) % INKS.length], width: 1.5, points: { show: false }, value: (u, v) => number(v) }))],
+        series: [{ label: "FLOP/B", value: (u, v) => number(v) }, ...levels.map(({ name }, k) => ({ label: name, stroke: INKS[(k + 2) % INKS.length], width: 1.5, pxAlign: 0, points: { show: false }, value: (u, v) => number(v) }))],
         hooks: { draw: [draw] },
       },
       stops: {
