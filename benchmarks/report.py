@@ -17,7 +17,7 @@ from minigan.study import report
 from minigan.study.report.document import page
 
 PICTURE = command.RESULTS.parents[1] / "docs" / "report.png"
-WINDOW = (1280, 2150)  # of the page
+WINDOW = (1280, 1830)  # of the page
 WIDTH, COLOURS = 960, 128  # of the picture, to be at most 300 kB
 
 
@@ -35,7 +35,8 @@ def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
             f"--user-data-dir={folder}/profile",
         ]
         size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
-        subprocess.run(["chromium", *root, *options, size, f"--screenshot={shot}", html.as_uri()], check=True)
+        words = ["chromium", *root, *options, size, f"--screenshot={shot}", html.as_uri()]
+        subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
         with Image.open(shot) as taken:
             small = taken.convert("RGB").resize((WIDTH, WIDTH * taken.height // taken.width), Image.Resampling.LANCZOS)
     small.quantize(COLOURS).save(PICTURE, optimize=True)

@@ -293,15 +293,14 @@ def _paper(tab: Page) -> str:
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(21, 24, 28)"
 
 
-def test_it_is_light_or_dark_as_the_reader_likes(tab: Page) -> None:
-    assert _paper(tab) == LIGHT
-    tab.emulate(1280, 900, prefers_color_scheme="dark")
-    assert _paper(tab) == DARK
-    for expected in (LIGHT, DARK, DARK):  # light, dark, and as the system says again
+@pytest.mark.parametrize(("system", "paper"), [("dark", DARK), ("light", LIGHT)])
+def test_it_is_light_or_dark_as_the_reader_likes(tab: Page, system: str, paper: str) -> None:
+    tab.emulate(1280, 900, prefers_color_scheme=system)
+    assert _paper(tab) == paper
+    for expected in (LIGHT, DARK, paper):
         tab.click("#theme")
         assert _paper(tab) == expected
     assert tab.ask("document.querySelector('#theme').textContent") == "theme: auto"
-    tab.emulate(1280, 900, prefers_color_scheme="light")
 
 
 def test_on_a_phone_nothing_stands_out_to_the_side(tab: Page) -> None:
