@@ -149,8 +149,8 @@ def test_the_wheel_without_extension_is_pure(wheel):
 
 
 def test_the_wheel_carries_all_it_needs(wheel):
-    """Every module, the C++ sources, the presets, the digits with their attribution, the report's page with its plotting
-    library and that one's licence, and the typing marker."""
+    """Every module, the C++ sources, the presets, the digits with their attribution, the typing marker; the report's
+    page, its plotting library and that one's licence."""
     files = set(wheel.namelist())
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "minigan").rglob("*.py")}
     sources = {f"minigan/csrc/{name}" for name in CARRIED}

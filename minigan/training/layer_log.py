@@ -4,8 +4,9 @@
     update      ||theta' - theta|| / ||theta||, theta' being the parameters after the step
     activation  root mean square of what the layer gave in the forward passes of the step
 
-It is looked at from outside, so the step stays the same to the bit; what that takes is in docs/report.md. Where a step
-is replayed as graphs (on a GPU) no forward pass is called that could be watched, and no activation stands in the line.
+It is looked at from outside, so the step stays the same to the bit, and takes about half as long again, once a log
+line. Where a step is replayed as graphs (on a GPU) no forward pass is called that could be watched, and no activation
+stands in the line.
 """
 
 import math

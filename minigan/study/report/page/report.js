@@ -154,19 +154,25 @@ const report = (() => {
     });
   }
 
+  // A painter for uPlot's draw hook, which stays within the axes.
+  const within = (paint) => (u) => {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    Object.assign(ctx, { font: `${11 * devicePixelRatio}px system-ui, sans-serif`, textBaseline: "middle", textAlign: "left" });
+    paint(u);
+    ctx.restore();
+  };
+
   // Boxes in rows over an axis, inside uPlot, which gives axes, zoom and pointer: {row, from, to, fill, text, label}.
   function boxes(id, host, { title, about, columns, rows, given, label, height, stride, keys }) {
     const edges = [...new Set(given.flatMap((box) => [box.from, box.to]))].sort((a, b) => a - b);
     const longest = Math.max(...rows.map((name) => name.length));
-    function draw(u) {
+    const gap = 1 / 24;
+    const draw = within((u) => {
       const { ctx, bbox } = u;
-      const gap = 1 / 24;
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-      ctx.clip();
-      ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-      Object.assign(ctx, { textBaseline: "middle", textAlign: "left" });
       for (const box of given) {
         const [left, right] = [u.valToPos(box.from, "x", true), u.valToPos(box.to, "x", true)];
         if (right < bbox.left || left > bbox.left + bbox.width) continue;
@@ -178,8 +184,7 @@ const report = (() => {
           ctx.fillText(box.label, Math.max(left, bbox.left) + 4, (top + bottom) / 2);
         }
       }
-      ctx.restore();
-    }
+    });
     function near(u) {
       if (u.cursor.left === undefined || u.cursor.left < 0) return null;
       const [x, y] = [u.posToVal(u.cursor.left, "x"), Math.round(u.posToVal(u.cursor.top, "y"))];
@@ -437,14 +442,8 @@ const report = (() => {
     const xs = points.map((p) => p.x);
     const loud = new Set([...ops].sort((a, b) => b.share - a.share).slice(0, 8));
     const radius = (op) => (3 + 22 * Math.sqrt(op.share)) * devicePixelRatio;
-    function draw(u) {
-      const { ctx, bbox } = u;
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-      ctx.clip();
-      ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-      Object.assign(ctx, { textBaseline: "middle", textAlign: "left" });
+    const draw = within((u) => {
+      const { ctx } = u;
       for (const op of ops) {
         const [x, y] = [u.valToPos(op.intensity, "x", true), u.valToPos(op.gflop_per_s, "y", true)];
         ctx.beginPath();
@@ -465,8 +464,7 @@ const report = (() => {
         taken.push({ x, y, end: x + ctx.measureText(op.name).width });
         ctx.fillText(op.name, x, y);
       }
-      ctx.restore();
-    }
+    });
     function near(u) {
       if (u.cursor.left === undefined || u.cursor.left < 0) return null;
       const away = sorted.map((op) => Math.hypot(u.valToPos(op.intensity, "x") - u.cursor.left, u.valToPos(op.gflop_per_s, "y") - u.cursor.top));
