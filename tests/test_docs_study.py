@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 from command_line import Result
+from pages import commands, shown_in_order
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "study.md").read_text()
-COMMANDS = [
-    (line.removeprefix("$ minigan "), shown)
-    for block in re.findall(r"```console\n(.*?)```", PAGE, re.S)
-    for line, *shown in (part.splitlines() for part in re.split(r"^(?=\$ )", block, flags=re.M) if part)
-]
+COMMANDS = commands(PAGE)
 
 
 @pytest.mark.parametrize(("words", "shown"), COMMANDS, ids=[words for words, _ in COMMANDS])
@@ -23,9 +20,7 @@ def test_the_page_shows_what_is_printed(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "140")
     result = minigan(*words.split())
-    printed = iter((result.out + result.err).replace("┃", "│").splitlines())
-    for line in shown:
-        assert any(there.startswith(line.replace("┃", "│")) for there in printed), line
+    assert shown_in_order(shown, result.out + result.err) is None
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.S))
