@@ -25,7 +25,7 @@ def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     """Writes the picture."""
     with tempfile.TemporaryDirectory() as folder:
         html, shot = Path(folder) / "report.html", Path(folder) / "report.png"
-        html.write_text(page(run.resolve().name, report.gather(run)), encoding="utf-8")
+        html.write_text(page(run.resolve().name, report.gather(report.open_run(run))), encoding="utf-8")
         root = ["--no-sandbox"] if os.getuid() == 0 else []
         options = [
             "--headless",

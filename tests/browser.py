@@ -23,7 +23,7 @@ _ARGUMENTS = (
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--remote-debugging-port=0", "about:blank"),
 )
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 _KEYS = {
     "ArrowRight": 39,
     "ArrowLeft": 37,

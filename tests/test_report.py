@@ -58,7 +58,7 @@ def dcgan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gathered(dcgan: Path) -> dict[str, Any]:
-    return report.gather(dcgan)
+    return report.gather(report.open_run(dcgan))
 
 
 # ----------------------------------------------------------------------------------------------------- all kinds of run
@@ -113,7 +113,7 @@ def test_each_task_has_what_applies_to_it(kind: str, tmp_path: Path, monkeypatch
         judge, _ = train(configs.load("classifier-mnist", words), tmp_path / "classifier")
         config = configs.from_dict(config.to_dict(), config.preset, [("task.features", str(judge))])
     run, _ = train(config, tmp_path / "run")
-    found = report.gather(run)
+    found = report.gather(report.open_run(run))
     assert sorted(found) == sorted(expected)
     lines = log.read(run)
     drawn = [s["key"] for chart in found["log"]["charts"] for s in chart["series"]]
@@ -288,12 +288,12 @@ def test_many_large_grids_stay_within_the_budget(tmp_path: Path, monkeypatch: py
 
 def test_without_grids_the_last_picture_is_shown_and_without_that_none(tmp_path: Path) -> None:
     run, _ = train(digits("train.steps=4", "train.grid_every=1000"), tmp_path / "run")
-    found = report.gather(run, profile=False)
+    found = report.gather(report.open_run(run), profile=False)
     assert [f["step"] for f in found["samples"]["frames"]] == [4] and "speed" not in found
     (run / "samples.png").unlink()
     (run / "layers.jsonl").unlink()
     (run / "log.jsonl").unlink()
-    found = report.gather(run, profile=False)
+    found = report.gather(report.open_run(run), profile=False)
     assert not {"samples", "history", "log"} & found.keys() and {"network", "nearest"} <= found.keys()
 
 
@@ -326,7 +326,7 @@ def test_the_newest_evaluation_is_shown_with_its_floor(tmp_path: Path) -> None:
     record = {"protocol": said, "floor": {"kid": 0.001}, "seconds": {"kid": 1.0}, "date": "2026-11-29"}
     for kid in (0.5, 0.25):
         store.add_record(run, record | {"values": {"kid": kid}})
-    found = report.gather(run, profile=False)["evaluation"]
+    found = report.gather(report.open_run(run), profile=False)["evaluation"]
     assert found["rows"] == [("kernel distance", "0.25", "0.001", "lower")]
     assert "step 4" in found["lines"][0] and found["lines"][-1] == "records in all: 2"
 
@@ -398,7 +398,7 @@ def test_a_run_that_saved_nothing_is_refused(tmp_path: Path, dcgan: Path) -> Non
     (tmp_path / "config.toml").write_text((dcgan / "config.toml").read_text())
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(CheckpointError, match="no checkpoint"):
-        report.gather(tmp_path)
+        report.gather(report.open_run(tmp_path))
 
 
 # ------------------------------------------------------------------------------------------------------------- the page

@@ -25,9 +25,9 @@ def report(
 
     console = ctx.obj
     check_writable(out)
+    opened = reports.open_run(run, partial(with_features, reporter=reporter(console)))
     with counting(console, "sections of the report", len(reports.SECTIONS)) as advance:
-        complete = partial(with_features, reporter=reporter(console))
-        found = reports.gather(run, not no_profile, advance, complete)
+        found = reports.gather(opened, not no_profile, advance)
     text = page(run.resolve().name, found)
     atomic_text(out, text)
     said = f"{out}: {len(text.encode()) / 1e6:.1f} MB, to be opened in a browser; {', '.join(found)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minigan.config import Config
 from minigan.errors import CheckpointError
 from minigan.study.recording import prepared
 from minigan.study.report import curves, images, networks, opened, speed, verdicts
@@ -33,25 +34,22 @@ SECTIONS: dict[str, Callable[[Opened], Any]] = {
 PROFILED = {"speed"}
 
 
-def gather(
-    run: Path,
-    profile: bool = True,
-    advance: Callable[[], object] = lambda: None,
-    complete: Callable[[Any], Any] | None = None,
-) -> dict[str, Any]:
-    """All that the report of a run folder says, by section; `advance` is called after each.
+def open_run(path: Path, complete: Callable[[Config], Config] | None = None) -> Opened:
+    """A run folder, ready to be told of. `complete` fills in what a configuration leaves to be found (recording.py).
 
-    Without `profile` no step is timed. `complete` fills in what a configuration leaves to be found (see
-    recording.prepared). Raises CheckpointError, ConfigError, DataError.
+    Raises CheckpointError, ConfigError, DataError.
     """
-    if run.is_file():
-        raise CheckpointError(f"{run} is a file, and a report is of a whole run; give its run folder")
-    file = checkpoint.resolve(run)
-    step = checkpoint.read_header(file)[0]
-    subject = Opened(run, file, step, load(run), prepared(str(run), [], complete))
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file, and a report is of a whole run; give its run folder")
+    file = checkpoint.resolve(path)
+    return Opened(path, file, checkpoint.read_header(file)[0], load(path), prepared(str(path), [], complete))
+
+
+def gather(run: Opened, profile: bool = True, advance: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """All that a report says, by section; `advance` is called after each. Without `profile` no step is timed."""
     found = {}
     for name, section in SECTIONS.items():
         if profile or name not in PROFILED:
-            found[name] = section(subject)
+            found[name] = section(run)
         advance()
     return {name: content for name, content in found.items() if content}

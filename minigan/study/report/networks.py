@@ -6,6 +6,7 @@ after the step every parameter with its gradient and how far it was moved.
 """
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class _Watch:
         self.sub = 0
 
     def step(self, run: Opened) -> dict[str, float]:
-        """Makes the step that comes next; what it logs."""
+        """Makes the step that comes next; what it would log, as far as JSON has such numbers."""
         task, parts, number = self.task, run.parts, run.step
         n = task.batches_per_step
         batches, labels = parts.given([parts.batches.at(number * n + k) for k in range(n)])
@@ -82,7 +83,7 @@ class _Watch:
             task.use(task.own_ops)
             del vars(task)["part"]
         values = {key: float(task.ops.to_numpy(value)) for key, value in record.items()}
-        return task.line(values, number + 1)
+        return {key: v for key, v in task.line(values, number + 1).items() if math.isfinite(v)}
 
     def _seen(self, layer: Layer, which: str, given: Any, out: Any, ctx: Any) -> None:
         waiting = self.open.setdefault(layer.name, [])

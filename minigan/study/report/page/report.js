@@ -358,7 +358,7 @@ const report = (() => {
   const wide = (label, content) => el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": label }, content);
 
   function network({ step, layers, line, movers }) {
-    $("network-about").textContent = `Choose a layer: what it computes, what it keeps, and what went through it in step ${number(step)}, the one that would come after the newest checkpoint, made now: ${movers.length} sub-step${movers.length > 1 ? "s, which move" : ", which moves"} ${movers.join(", ")}.`;
+    $("network-about").textContent = `Choose a layer: what it computes, what it keeps, and what went through it in step ${number(step)}, the one that would come after the newest checkpoint, made now: ${movers.length} sub-step${movers.length > 1 ? "s, which move" : ", which moves"} ${movers.join(", ")}. It would log ${Object.entries(line).map(([key, value]) => `${key} ${number(value)}`).join(", ")}.`;
     const tabs = [];
     let net = null;
     for (const layer of layers) {
@@ -384,7 +384,6 @@ const report = (() => {
       tabs[(to + tabs.length) % tabs.length].focus();
     });
     choose(0);
-    return line;
   }
 
   function panel(layer, step) {
