@@ -10,14 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from minigan.commands.diagnose import diagnose
-from minigan.commands.evaluate import evaluate
-from minigan.commands.evaluate_model import evaluate_model
-from minigan.commands.explain import explain
-from minigan.commands.inspect import inspect
-from minigan.commands.profile import profile
-from minigan.commands.step import step
-from minigan.commands.toy import toy
+from minigan.commands import ALL
 from minigan.commands.watch import reporter
 from minigan.errors import MiniganError
 
@@ -442,7 +435,7 @@ def doctor() -> None:
         _say(f"{key:<10} {value}")
 
 
-for command in (evaluate, evaluate_model, diagnose, inspect, explain, profile, step, toy):
+for command in ALL:
     app.command()(command)
 
 COMMANDS = {c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback} | {"data"}

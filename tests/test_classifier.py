@@ -98,7 +98,7 @@ def test_it_learns_and_says_so(whole: Path) -> None:
         assert list(line) == keys.split() and all(np.isfinite(v) for v in line.values()) and line["grad_norm_d"] > 0
     assert lines[-1]["accuracy"] > 0.9 and lines[-1]["loss_held"] < 0.5 * lines[0]["loss_held"]
     assert {p.name for p in whole.iterdir()} == {
-        *("config.toml", "log.jsonl", "samples", "samples.png", "losses.png", "checkpoints"),
+        *("config.toml", "log.jsonl", "layers.jsonl", "samples", "samples.png", "losses.png", "checkpoints"),
     }
 
 

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "evaluate": f"{_TRAINING} evaluate",
     "study": f"{_TRAINING} study",
     "study.roofs": f"{_TRAINING} study _cpp",
+    "study.report": f"{_TRAINING} evaluate study",
     "api": f"{_TRAINING} evaluate study",
     "progress": "",
     "commands": f"{_TRAINING} evaluate study progress",

@@ -149,13 +149,14 @@ def test_the_wheel_without_extension_is_pure(wheel):
 
 
 def test_the_wheel_carries_all_it_needs(wheel):
-    """Every module, the C++ sources, the presets, the digits with their attribution, and the typing marker."""
+    """Every module, the C++ sources, the presets, the digits with their attribution, the typing marker; the report's
+    page, its plotting library and that one's licence."""
     files = set(wheel.namelist())
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "minigan").rglob("*.py")}
     sources = {f"minigan/csrc/{name}" for name in CARRIED}
-    data = {str(p.relative_to(ROOT)) for pattern in ("presets/*.toml", "data/*.npz", "data/*.md") for p in
-            (ROOT / "minigan").glob(pattern)}  # fmt: skip
-    assert {p.rsplit(".")[-1] for p in data} == {"toml", "npz", "md"}, data
+    patterns = ("presets/*.toml", "data/*.npz", "data/*.md", "study/report/page/*", "study/report/uplot/*")
+    data = {str(p.relative_to(ROOT)) for pattern in patterns for p in (ROOT / "minigan").glob(pattern)}
+    assert {Path(p).suffix for p in data} == {".toml", ".npz", ".md", ".html", ".css", ".js", ""}, data
     assert sorted((modules | sources | data | {"minigan/py.typed"}) - files) == []
     assert sorted(n for n in files if n.startswith(("tests/", "benchmarks/", "csrc/", "setup"))) == []
 

@@ -30,7 +30,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_folder_holds_what_is_promised(whole: Path) -> None:
     names = {p.name for p in whole.iterdir()}
-    assert names == {"config.toml", "log.jsonl", "samples", "samples.png", "losses.png", "checkpoints"}
+    assert names == {"config.toml", "log.jsonl", "layers.jsonl", "samples", "samples.png", "losses.png", "checkpoints"}
     config = configs.from_toml((whole / "config.toml").read_text(), "config.toml")
     assert config.train.steps == 200 and config.data.range == "-1..1" and config.train.backend == "numpy"
 

@@ -13,14 +13,14 @@ TIMES = ("images_per_s", "elapsed_s")  # all else is a function of configuration
 
 
 class RunLog:
-    """log.jsonl of a run folder. Opening it at `step` cuts later lines, and one torn by a killed process.
+    """`name` of a run folder. Opening it at `step` cuts later lines, and one torn by a killed process.
 
     Every line has numbers by the keys `needed`: what the plot and train.patience read.
     """
 
-    def __init__(self, folder: Path, step: int, needed: Sequence[str] = ()):
-        self.path = folder / NAME
-        self.lines = [line for line in read(folder, needed) if line["step"] <= step]
+    def __init__(self, folder: Path, step: int, needed: Sequence[str] = (), name: str = NAME):
+        self.path = folder / name
+        self.lines = [line for line in read(folder, needed, name) if line["step"] <= step]
         atomic_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def append(self, line: dict[str, Any]) -> None:
@@ -30,12 +30,12 @@ class RunLog:
             f.write(json.dumps(line) + "\n")
 
 
-def read(folder: Path, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The lines of a run's log, oldest first; none when there is no log yet. A torn last line is left out.
+def read(folder: Path, needed: Sequence[str] = (), name: str = NAME) -> list[dict[str, Any]]:
+    """The lines of a run's log `name`, oldest first; none when there is no log yet. A torn last line is left out.
 
     Raises CheckpointError naming the line when another one is damaged.
     """
-    path = folder / NAME
+    path = folder / name
     with reported("read", path):
         rows = path.read_bytes().splitlines() if path.exists() else []
     lines = []

@@ -21,6 +21,7 @@ from minigan.training import checkpoint, environment, pictures, transfer
 from minigan.training.atomic import TEMPORARY, atomic_text, fsync_folder, reported
 from minigan.training.cautions import cautions
 from minigan.training.evaluations import Evaluations, Judging
+from minigan.training.layer_log import LayerLog
 from minigan.training.log import RunLog
 from minigan.training.parts import POINTS, Parts, prepare
 from minigan.training.reporter import Reporter, Silent
@@ -132,13 +133,13 @@ class Trainer:
     def _step(self, stream: Iterator[Any], step: int) -> None:
         c = self.config.train
         batches, labels = self.parts.given([next(stream) for _ in range(self.task.batches_per_step)])
+        log = (step + 1) % c.log_every == 0
         try:
-            with self.verification.of(step):
+            with self.verification.of(step), self.layers.of(log):
                 record = self.task.step(batches, step, labels)
         except Breach as e:
             raise Breach(f"stopped at step {step + 1}: {e}; nothing of this step was kept; {self._kept()}") from e
         before, after = self._epochs(step), self._epochs(step + 1)
-        log = (step + 1) % c.log_every == 0
         grid = after > before and after % c.grid_every == 0
         save = (step + 1) % c.checkpoint_every == 0 and step + 1 < self.parts.total_steps
         if log or grid or save or not self.task.late:
@@ -147,6 +148,7 @@ class Trainer:
         save |= bool(measured) and self.evaluations.is_best(step + 1) and step + 1 < self.parts.total_steps
         if log:
             self._log(step + 1, record, measured)
+            self.layers.append(step + 1)
         if grid:
             self._draw("grid", GRID_IMAGES, self.out / GRIDS / f"epoch-{after:04d}.png")
             self._plot()
@@ -337,6 +339,7 @@ class Trainer:
             checkpoint.clean(folder)
         checkpoint.clean(self.out)
         self.log = RunLog(self.out, self.first, [*self._plotted()])
+        self.layers = LayerLog(self.out, self.first, self.task)
 
 
 def drawn_from(config: Config) -> str:
