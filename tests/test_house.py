@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "study.report": f"{_TRAINING} evaluate study",
     "api": f"{_TRAINING} evaluate study",
     "progress": "",
-    "commands": f"{_TRAINING} evaluate study progress",
+    "commands": f"{_TRAINING} evaluate study progress commands",
     "cli": f"{_TRAINING} evaluate study progress commands",
     "__main__": "cli",
     "": "api config losses models.layers",
