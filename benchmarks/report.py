@@ -15,6 +15,7 @@ from PIL import Image
 from benchmarks import command
 from minigan.study import report
 from minigan.study.report.document import page
+from minigan.study.report.verdicts import verdict
 
 PICTURE = command.RESULTS.parents[1] / "docs" / "report.png"
 WINDOW = (1280, 1830)  # of the page
@@ -25,7 +26,8 @@ def main(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
     """Writes the picture."""
     with tempfile.TemporaryDirectory() as folder:
         html, shot = Path(folder) / "report.html", Path(folder) / "report.png"
-        html.write_text(page(run.resolve().name, report.gather(report.open_run(run))), encoding="utf-8")
+        opened = report.open_run(run)
+        html.write_text(page(run.resolve().name, report.gather(opened, verdict=verdict(opened))), encoding="utf-8")
         root = ["--no-sandbox"] if os.getuid() == 0 else []
         options = [
             "--headless",

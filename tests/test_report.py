@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -23,10 +24,12 @@ from minigan.backends import load
 from minigan.config import Config
 from minigan.errors import CheckpointError
 from minigan.evaluate import store
+from minigan.evaluate.diagnose import diagnose
 from minigan.study import inspect as inspecting
 from minigan.study import report, roofs
 from minigan.study.recording import Step
 from minigan.study.report import curves, document, images, networks, opened, speed
+from minigan.study.report.verdicts import verdict
 from minigan.tasks import make_task
 from minigan.training import log, pictures
 from minigan.training.parts import prepare
@@ -129,6 +132,30 @@ def test_each_task_has_what_applies_to_it(kind: str, tmp_path: Path, monkeypatch
 def _data(text: str) -> str:
     (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     return str(found)
+
+
+# --------------------------------------------------------------------------------------------------------- the verdict
+
+
+def test_the_verdict_is_diagnose_s(tmp_path: Path) -> None:
+    run, _ = train(configs.load("r1-grid25", ["train.steps=20"]), tmp_path / "run")
+    said, told = diagnose(run), verdict(report.open_run(run))
+    assert told is not None and told.splitlines()[0] == said["verdict"]
+    for found in said["findings"]:
+        assert f"{found['verdict']}: {found['says']}" in told and all(f"try {word}" in told for word in found["try"])
+    assert said["not_looked_at"].keys() <= {word.rstrip(":") for word in told.split()}
+    assert said["findings"] and said["not_looked_at"], "this run was chosen to have both"
+
+
+def test_without_what_judges_samples_the_verdict_is_the_log_s(
+    dcgan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "minigan.evaluate.diagnose")
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    said = verdict(report.open_run(dcgan))
+    assert said is not None and said.startswith("by its log ") and "samples were not looked at" in said
+    vae, _ = train(configs.load("vae-mnist", ["data.name=digits", "train.steps=2"]), tmp_path / "v")
+    assert verdict(report.open_run(vae)) is None
 
 
 # ------------------------------------------------------------------------------------------------------------ the step

@@ -37,8 +37,7 @@ def file(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roofs, "_EACH_S", 1e-4)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setitem(report.SECTIONS, "verdict", lambda run: VERDICT)
-        found = report.gather(report.open_run(run))
+        found = report.gather(report.open_run(run), verdict=VERDICT)
     path = tmp_path_factory.mktemp("written") / "report.html"
     path.write_text(page(run.name, found), encoding="utf-8")
     return path

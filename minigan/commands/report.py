@@ -20,14 +20,16 @@ def report(
     from minigan.progress import counting, reporter
     from minigan.study import report as reports
     from minigan.study.report.document import page
+    from minigan.study.report.verdicts import verdict
     from minigan.training.atomic import atomic_text
     from minigan.training.plans import check_writable
 
     console = ctx.obj
     check_writable(out)
     opened = reports.open_run(run, partial(with_features, reporter=reporter(console)))
+    health = verdict(opened, reporter(console), partial(counting, console))
     with counting(console, "sections of the report", len(reports.SECTIONS)) as advance:
-        found = reports.gather(opened, not no_profile, advance)
+        found = reports.gather(opened, not no_profile, advance, health)
     text = page(run.resolve().name, found)
     atomic_text(out, text)
     said = f"{out}: {len(text.encode()) / 1e6:.1f} MB, to be opened in a browser; {', '.join(found)}"

@@ -11,14 +11,13 @@ from typing import Any
 from minigan.config import Config
 from minigan.errors import CheckpointError
 from minigan.study.recording import prepared
-from minigan.study.report import curves, images, networks, opened, speed, verdicts
+from minigan.study.report import curves, images, networks, opened, speed
 from minigan.study.report.opened import Opened
 from minigan.training import checkpoint
 from minigan.training.run import load
 
 # The page's sections, in the order in which they are worked out; nothing of the run's folder changes.
 SECTIONS: dict[str, Callable[[Opened], Any]] = {
-    "verdict": verdicts.verdict,
     "facts": opened.facts,
     "config": opened.configuration,
     "reproduce": opened.reproduce,
@@ -45,9 +44,14 @@ def open_run(path: Path, complete: Callable[[Config], Config] | None = None) -> 
     return Opened(path, file, checkpoint.read_header(file)[0], load(path), prepared(str(path), [], complete))
 
 
-def gather(run: Opened, profile: bool = True, advance: Callable[[], object] = lambda: None) -> dict[str, Any]:
-    """All that a report says, by section; `advance` is called after each. Without `profile` no step is timed."""
-    found = {}
+def gather(
+    run: Opened, profile: bool = True, advance: Callable[[], object] = lambda: None, verdict: str | None = None
+) -> dict[str, Any]:
+    """All that a report says, by section; `advance` is called after each. Without `profile` no step is timed.
+
+    `verdict` is what verdicts.py says, which may take long: a classifier may have to be trained for it.
+    """
+    found: dict[str, Any] = {"verdict": verdict}
     for name, section in SECTIONS.items():
         if profile or name not in PROFILED:
             found[name] = section(run)

@@ -1,8 +1,30 @@
-"""What there is to say about a run's health: the one place where a diagnosis enters the report."""
+"""What there is to say about a run's health: minigan diagnose, in a few lines."""
 
+from minigan.errors import ConfigError, DataError
+from minigan.evaluate.asked import extra
+from minigan.evaluate.evaluate import Counting, uncounted
 from minigan.study.report.opened import Opened
+from minigan.training import log
+from minigan.training.reporter import Reporter
+from minigan.training.verdicts import in_short
 
 
-def verdict(run: Opened) -> str | None:
-    """The verdict in a few lines, the first of which is it; None where there is none."""
-    return None
+def verdict(run: Opened, reporter: Reporter | None = None, counting: Counting = uncounted) -> str | None:
+    """The verdict, and in the lines after it the figures that say so and what to try; None of a run that is no GAN.
+
+    By the log alone without the extra `eval`, and where data has too few rows to hold samples against. `reporter` sees
+    a classifier train, where there is none yet of this data.
+    """
+    if run.config.task.name != "gan":
+        return None
+    try:
+        with extra():
+            from minigan.evaluate.diagnose import diagnose
+        said = diagnose(run.path, reporter=reporter, counting=counting)
+    except (ConfigError, DataError):
+        return in_short(run.config, log.read(run.path, ("grad_norm_g", "loss_d")))
+    lines = [said["verdict"]]
+    for found in said["findings"]:
+        lines += [f"{found['verdict']}: {found['says']}", *(f"    try {remedy}" for remedy in found["try"])]
+    lines += [f"not looked at: {sign}: {why}" for sign, why in said["not_looked_at"].items()]
+    return "\n".join(lines)
