@@ -24,8 +24,8 @@ from minigan.data import load as load_data
 from minigan.data import toys
 from minigan.errors import ConfigError
 from minigan.evaluate.diagnose import diagnose
+from minigan.metrics.manifold import one_nearest
 from minigan.metrics.modes import assign
-from minigan.metrics.two_sample import one_nearest
 from minigan.training import checkpoint, run, trainer
 from minigan.training.signs import LOG_SIGNS
 from minigan.training.verdicts import ROWS, verdict

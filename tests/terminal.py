@@ -79,4 +79,5 @@ class Terminal:
 
 
 def _take_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C typed there reaches the program
