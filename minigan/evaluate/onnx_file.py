@@ -8,6 +8,7 @@ these.
 """
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ class OnnxFile:
             "resize": FILTER if self.resizes else "none",
             "features": features,
             "blake2b": self.digest,
+            "onnxruntime": version("onnxruntime"),
         }
 
     def _open(self) -> Any:
