@@ -324,6 +324,8 @@ MISTAKES = [
     ("judged_here:nowhere", r"'judged_here:nowhere' cannot be imported"),
     ("no_such_module:f", r"'no_such_module:f' cannot be imported"),
     ("classifier", r"'classifier' is no model; give a FILE\.onnx, or module:function"),
+    ("judged_here:nine,0..7", r"'judged_here:nine,0\.\.7': 0\.\.7 is no range; known: 0\.\.1, -1\.\.1, 0\.\.255"),
+    ("none.onnx,0..7", r"'none\.onnx,0\.\.7': 0\.\.7 is no range; known"),
     ("none.onnx", r"none\.onnx: there is no such file; give the \.onnx of your classifier"),
 ]
 
