@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from bars import Bars
 from onnx import TensorProto, helper
 from PIL import Image
 from runs import run, small
@@ -357,23 +357,13 @@ def test_real_rows_samples_and_pictures_have_each_a_bar_of_their_own_that_fills(
     trained: Path, cache: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where nothing is known of real rows yet
-    shown: list[str] = []
-    whole: list[str] = []
-
-    @contextmanager
-    def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-        assert shown == []
-        shown.append(what)
-        steps: list[None] = []
-        yield lambda: steps.append(None)
-        assert len(steps) == total, f"{what}: {len(steps)} of {total}"
-        whole.append(shown.pop())
+    bars = Bars()
 
     for n in (60, 60):  # measured, and then known
-        made = evaluate(trained, ["fid", "nearest"], n=n, seed=7, features="pixels", counting=counting)
-        figures.write(made, tmp_path / "pictures", counting)
+        made = evaluate(trained, ["fid", "nearest"], n=n, seed=7, features="pixels", counting=bars.counting)
+        figures.write(made, tmp_path / "pictures", bars.counting)
     first = ["looking at real rows", "looking at training rows", "evaluating", "drawing pictures"]
-    assert whole == [*first, "drawing pictures"]
+    assert bars.whole == [*first, "drawing pictures"]
 
 
 # The command
