@@ -3,12 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from bars import Bars
 from command_line import Result
 from runs import Notes
 
@@ -349,26 +349,16 @@ def test_one_class_is_no_class_and_too_few_rows_are_refused(tmp_path: Path) -> N
 def test_no_two_bars_are_shown_at_once(
     made: Callable[[str], tuple[Path, Notes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[str] = []
-    whole: list[str] = []
-
-    @contextmanager
-    def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-        assert shown == []
-        shown.append(what)
-        steps: list[None] = []
-        yield lambda: steps.append(None)
-        assert len(steps) == total, what
-        whole.append(shown.pop())
+    bars = Bars()
 
     def extractor(*args: Any) -> Any:
-        assert shown == []  # a classifier that trains has a bar
+        assert bars.shown == []  # a classifier that trains has a bar
         return features.extractor(*args)
 
     monkeypatch.setattr("minigan.evaluate.diagnose.extractor", extractor)
     for what in ("healthy", "D too strong"):  # whose samples are sorted, and are not
-        diagnose(made(what)[0], n=60, counting=counting)
-    assert whole == ["reading rows", "looking at samples"] * 2
+        diagnose(made(what)[0], n=60, counting=bars.counting)
+    assert bars.whole == ["reading rows", "looking at samples"] * 2
 
 
 # The command

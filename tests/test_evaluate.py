@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from bars import Bars
 from onnx import TensorProto, helper
+from PIL import Image
 from runs import run, small
 from scipy.ndimage import gaussian_filter
 
@@ -20,7 +23,7 @@ from minigan.evaluate import features, figures, report, store, table
 from minigan.evaluate.during import TABLE
 from minigan.evaluate.evaluate import evaluate
 from minigan.evaluate.extractors import open_extractor
-from minigan.evaluate.items import as_floats, as_items, real_rows
+from minigan.evaluate.items import FEWEST, as_floats, as_items, real_rows
 from minigan.evaluate.judge import Judge
 from minigan.evaluate.table import METRICS, SAYS
 from minigan.training.run import load
@@ -133,6 +136,7 @@ def test_a_users_network_gets_its_layout_range_channels_and_batch(
     want = of(real.held.astype(np.float64)).mean(axis=(1, 2))
     assert np.allclose(eyes.see(real.held).features, np.broadcast_to(want, (70, 3 if 3 in shape else 1)), atol=1e-4)
     assert eyes.about["layout"] == ("NHWC" if shape[3] == 1 else "NCHW") and eyes.about["resize"] == "none"
+    assert eyes.about["onnxruntime"] == onnxruntime.__version__
 
 
 def test_a_users_network_of_another_size_gets_resized_pictures(tmp_path: Path) -> None:
@@ -342,6 +346,26 @@ def test_metrics_are_drawn_over_the_steps_of_records_that_differ_in_nothing_else
     assert one.size == (1200, 250) and four.size == (1200, 500)  # fid; fid, precision, recall, density, coverage
 
 
+def test_the_fewest_samples_have_pictures_too(trained: Path, cache: Any, tmp_path: Path) -> None:
+    made = evaluate(trained, ["fid"], n=FEWEST, features="pixels")
+    assert "real-generated.png" in figures.write(made, tmp_path)
+    with Image.open(tmp_path / "real-generated.png") as picture:
+        assert picture.size == (17 * 58 + 2, FEWEST // 8 * 58 + 2)  # 8 pixels seven times as large, two apart
+
+
+def test_real_rows_samples_and_pictures_have_each_a_bar_of_their_own_that_fills(
+    trained: Path, cache: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where nothing is known of real rows yet
+    bars = Bars()
+
+    for n in (60, 60):  # measured, and then known
+        made = evaluate(trained, ["fid", "nearest"], n=n, seed=7, features="pixels", counting=bars.counting)
+        figures.write(made, tmp_path / "pictures", bars.counting)
+    first = ["looking at real rows", "looking at training rows", "evaluating", "drawing pictures"]
+    assert bars.whole == [*first, "drawing pictures"]
+
+
 # The command
 
 
@@ -379,6 +403,7 @@ MISTAKES = [
     (["-n", "100000"], r"--n 100000: digits has 898 rows"),
     (["--features", "inception"], r"--features 'inception' is unknown"),
     (["--best"], r"has no best checkpoint: it was not trained with --eval-every and --keep-best"),
+    (["--json", "no/r.json"], r"'no/r.json' can be no file: give the name of a file, in a folder that is there"),
     (["--data", "ring8"], r"ring8 holds items of \(2,\), the run makes \(8, 8, 1\)"),
 ]
 

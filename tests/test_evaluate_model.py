@@ -97,6 +97,12 @@ def run(home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def judge(run: Path) -> None:
+    """The classifier of the data is there, so that nothing trains it, and says so, in the middle of a test."""
+    features.extractor(load(run).config.data)
+
+
+@pytest.fixture(scope="module")
 def made(run: Path) -> examining.Examination:
     return evaluate_models(["judged_here:zeros", "judged_here:judge", "judged_here:brightness"], run, N)
 
@@ -324,13 +330,15 @@ MISTAKES = [
     ("judged_here:nowhere", r"'judged_here:nowhere' cannot be imported"),
     ("no_such_module:f", r"'no_such_module:f' cannot be imported"),
     ("classifier", r"'classifier' is no model; give a FILE\.onnx, or module:function"),
+    ("judged_here:nine,0..7", r"'judged_here:nine,0\.\.7': 0\.\.7 is no range; known: 0\.\.1, -1\.\.1, 0\.\.255"),
+    ("none.onnx,0..7", r"'none\.onnx,0\.\.7': 0\.\.7 is no range; known"),
     ("none.onnx", r"none\.onnx: there is no such file; give the \.onnx of your classifier"),
 ]
 
 
 @pytest.mark.parametrize(("model", "said"), MISTAKES)
 def test_a_model_that_does_not_serve_is_one_line_and_nothing_is_written(
-    minigan: Any, run: Path, tmp_path: Path, model: str, said: str
+    minigan: Any, run: Path, judge: None, tmp_path: Path, model: str, said: str
 ) -> None:
     done = minigan(model, "--run", str(run), "-n", "50", "--json", "r.json", "--out", "p")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)

@@ -36,10 +36,13 @@ def evaluate(
     from minigan.progress import counting, reporter
     from minigan.training.atomic import atomic_text
     from minigan.training.export import check_folder
+    from minigan.training.plans import check_writable
 
     console = ctx.obj
     if out:
         check_folder(out)
+    if json_:
+        check_writable(json_)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     counted = partial(counting, console)
     made = evaluation.evaluate(run, names, data, n, seed, features, best, reporter(console), counted)
@@ -53,5 +56,5 @@ def evaluate(
         atomic_text(json_, json.dumps(made.record, indent=1) + "\n")
         console.print(f"{json_}: the record", markup=False, highlight=False)
     if out:
-        written = figures.write(made, out)
+        written = figures.write(made, out, counted)
         console.print(f"{out}: {', '.join(written)}", markup=False, highlight=False)

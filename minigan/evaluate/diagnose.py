@@ -30,7 +30,6 @@ from minigan.data import Dataset
 from minigan.data.toys import CENTRES, centres
 from minigan.errors import ConfigError, DataError
 from minigan.evaluate import protocol
-from minigan.evaluate.evaluate import Counting, uncounted
 from minigan.evaluate.extractors import ByClassifier
 from minigan.evaluate.features import extractor
 from minigan.evaluate.items import Items, as_floats, as_items
@@ -38,7 +37,7 @@ from minigan.metrics.classes import LEAST, class_shares
 from minigan.metrics.modes import assign
 from minigan.metrics.nearest import nearest_training
 from minigan.training import checkpoint, log, parts
-from minigan.training.reporter import Reporter
+from minigan.training.reporter import Counting, Reporter, uncounted
 from minigan.training.run import Run, load
 from minigan.training.signs import Signs, of_log
 from minigan.training.verdicts import findings, verdict

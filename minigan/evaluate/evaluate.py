@@ -2,8 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,10 @@ from minigan.evaluate.judge import Judge
 from minigan.evaluate.table import Side
 from minigan.tasks import Task
 from minigan.training import checkpoint
-from minigan.training.reporter import Reporter, Silent
+from minigan.training.reporter import Counting, Reporter, Silent, uncounted
 from minigan.training.run import Run, load
 
 _BLOCK = 1024  # samples drawn between two steps of the progress bar
-
-# shows progress: (what is done, of how many) -> a context whose value counts one more
-Counting = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-
-
-@contextmanager
-def uncounted(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """No progress is shown."""
-    yield lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +34,14 @@ class Evaluation:
     seed: int
     cached: bool
 
-    def side(self) -> Side:
-        """The samples and what is seen in them, drawn again."""
-        return self.judge.side(*_drawn(self.run, self.judge, self.seed))
+    def side(self, advance: Callable[[], None] = lambda: None) -> Side:
+        """The samples and what is seen in them, drawn again; `advance` is told of each of the `blocks`."""
+        return self.judge.side(*_drawn(self.run, self.judge, self.seed, advance))
+
+    @property
+    def blocks(self) -> int:
+        """In how many steps samples are drawn."""
+        return _blocks(self.judge)
 
 
 def evaluate(
@@ -71,7 +66,7 @@ def evaluate(
     file = checkpoint.best(Path(path)) if best else checkpoint.resolve(Path(path))
     run = load(file)
     run.sample(1, seed)  # refuses a task that draws none
-    judge = Judge(data_of(run.config, data), real(run, data, n), metrics, features, reporter)
+    judge = Judge(data_of(run.config, data), real(run, data, n), metrics, features, reporter, counting=counting)
     said = protocol.protocol(run, judge, file, seed)
     folder = protocol.run_folder(file)
     before = _before(folder, said)
@@ -79,9 +74,8 @@ def evaluate(
     if not missing:
         return Evaluation(before, judge, run, seed, cached=True)
     judge.metrics, wanted = missing, judge.metrics
-    blocks = -(-judge.real.n // _BLOCK)
     began = time.perf_counter()
-    with counting("evaluating", blocks + len(missing) + 1 + judge.floors_missing()) as advance:
+    with counting("evaluating", _blocks(judge) + len(missing) + 1 + judge.floors_missing()) as advance:
         items, labels = _drawn(run, judge, seed, advance)
         drawn = time.perf_counter()
         side = judge.side(items, labels)
@@ -125,6 +119,10 @@ def draw(
 def _drawn(run: Run, judge: Judge, seed: int, advance: Callable[[], None] = lambda: None) -> Any:
     items, labels = draw(run.task, run.weights, run.picture_range, judge.real.n, seed, advance)
     return items, labels if run.classes == judge.real.dataset.classes else None
+
+
+def _blocks(judge: Judge) -> int:
+    return -(-judge.real.n // _BLOCK)
 
 
 def _before(folder: Path | None, said: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from minigan.data import load as load_data
 from minigan.data.heldout import split, test_files
 from minigan.errors import ConfigError
 from minigan.evaluate import protocol
-from minigan.evaluate.evaluate import Counting, uncounted
 from minigan.evaluate.extractors import ByClassifier
 from minigan.evaluate.features import extractor
 from minigan.evaluate.items import FEWEST, Items, as_items
@@ -31,7 +30,7 @@ from minigan.evaluate.models import Model
 from minigan.metrics.calibration import BINS, Calibration, calibration
 from minigan.metrics.ranks import HALVES, agreement, halves
 from minigan.training import checkpoint
-from minigan.training.reporter import Reporter, Silent
+from minigan.training.reporter import Counting, Reporter, Silent, uncounted
 from minigan.training.run import Run, load
 
 FORMAT = "minigan-model-evaluation-1"

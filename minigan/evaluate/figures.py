@@ -18,6 +18,7 @@ from minigan.metrics.nearest import nearest_training
 from minigan.tasks import TASKS
 from minigan.training import checkpoint, log, pictures
 from minigan.training.atomic import reported
+from minigan.training.reporter import Counting, uncounted
 
 SIDE = 8  # real and generated pictures stand in squares of so many
 PER_CLASS, MOST_CLASSES = 10, 20
@@ -26,16 +27,19 @@ DOTS = 1000
 _COLUMNS = 3  # of panels
 
 
-def write(made: Evaluation, folder: Path) -> list[str]:
+def write(made: Evaluation, folder: Path, counting: Counting = uncounted) -> list[str]:
     """Every picture that there is something to draw for, as PNG files in `folder`; returns their names."""
     with reported("created", folder):
         folder.mkdir(parents=True, exist_ok=True)
-    side, written = made.side(), []
-    for name, draw in PICTURES.items():
-        picture = draw(made, side)
-        if picture:
-            pictures.save(picture, folder / name)
-            written.append(name)
+    written = []
+    with counting("drawing pictures", made.blocks + len(PICTURES)) as advance:
+        side = made.side(advance)
+        for name, draw in PICTURES.items():
+            picture = draw(made, side)
+            if picture:
+                pictures.save(picture, folder / name)
+                written.append(name)
+            advance()
     return written
 
 
@@ -43,11 +47,10 @@ def real_and_generated(made: Evaluation, side: Side) -> Image.Image | None:
     """Real held-out pictures to the left, samples to the right."""
     if side.items.ndim != 4:
         return None
-    k = SIDE * SIDE
-    real, fake = (a[:k].reshape(-1, SIDE, *a.shape[1:]) for a in (made.judge.real.held[:k], side.items[:k]))
-    rows = min(len(real), len(fake))
+    rows = min(SIDE, made.judge.real.n // SIDE)
+    real, fake = (a[: rows * SIDE].reshape(rows, SIDE, *a.shape[1:]) for a in (made.judge.real.held, side.items))
     gap = np.full((rows, 1, *side.items.shape[1:]), 128, np.uint8)
-    both = np.concatenate([real[:rows], gap, fake[:rows]], axis=1)
+    both = np.concatenate([real, gap, fake], axis=1)
     return pictures.grid(both.reshape(-1, *side.items.shape[1:]), columns=2 * SIDE + 1)
 
 

@@ -14,7 +14,7 @@ from minigan.evaluate import store
 from minigan.evaluate.extractors import Eyes, open_extractor
 from minigan.evaluate.items import Items, Real, as_items
 from minigan.evaluate.table import METRICS, Against, Metric, Numbers, Side, chosen
-from minigan.training.reporter import Reporter
+from minigan.training.reporter import Counting, Reporter, uncounted
 
 Advance = Callable[[str], None]  # told what begins
 MOST_TRAINING = 60_000  # training rows among which nearest neighbours are looked for
@@ -44,8 +44,9 @@ class Judge:
         features: str = "auto",
         reporter: Reporter | None = None,
         table: dict[str, Metric] = METRICS,
+        counting: Counting = uncounted,
     ):
-        self.real, self.table = real, table
+        self.real, self.table, self.counting = real, table, counting
         images, labelled = real.train.ndim == 4, real.train_labels is not None
         told = labelled and (images or features == "classifier")
         there = {
@@ -120,13 +121,16 @@ class Judge:
 
     def _look(self) -> store.Arrays:
         out: store.Arrays = {}
-        for which, items in (("train", self.real.train), ("held", self.real.held)):
-            side = self.side(items)
-            out |= {
-                f"{which}_{what}": a
-                for what, a in (("features", side.features), ("probabilities", side.probabilities))
-                if a is not None
-            }
+        sets = (("train", self.real.train), ("held", self.real.held))
+        with self.counting("looking at real rows", len(sets)) as advance:
+            for which, items in sets:
+                side = self.side(items)
+                out |= {
+                    f"{which}_{what}": a
+                    for what, a in (("features", side.features), ("probabilities", side.probabilities))
+                    if a is not None
+                }
+                advance()
         return out
 
     def _training(self) -> NDArray[Any]:
@@ -134,8 +138,12 @@ class Judge:
 
         def look() -> store.Arrays:
             data, blocks = self.real.dataset, np.array_split(rows, -(-len(rows) // _BLOCK))
-            items = (as_items(data.read(block), data.value_range or (0.0, 1.0)) for block in blocks)
-            return {"features": np.concatenate([self.eyes.see(block).features for block in items])}
+            seen = []
+            with self.counting("looking at training rows", len(blocks)) as advance:
+                for block in blocks:
+                    seen.append(self.eyes.see(as_items(data.read(block), data.value_range or (0.0, 1.0))).features)
+                    advance()
+            return {"features": np.concatenate(seen)}
 
         name = store.key(RECIPE, self.real.fingerprints[0], self.real.train.shape[1:], len(rows), self.eyes.digest)
         return store.arrays(f"training-{name}", look)["features"]

@@ -114,6 +114,8 @@ class Model:
 
 
 def _open(base: str, range_: str, items: Items) -> Answers:
+    if "," in base and not base.endswith(".onnx"):  # behind it stands what is none of RANGES
+        raise ConfigError(f"{base!r}: {base.rpartition(',')[2]} is no range; known: {', '.join(RANGES)}")
     if ".onnx" in Path(base).name:
         return OnnxFile(f"{base},{range_}", items, _CLASSIFIER)
     module, _, function = base.partition(":")

@@ -62,6 +62,7 @@ class OnnxFile:
             "resize": FILTER if self.resizes else "none",
             "features": features,
             "blake2b": self.digest,
+            "onnxruntime": self.version,
         }
 
     def _open(self) -> Any:
@@ -71,6 +72,7 @@ class OnnxFile:
             raise ConfigError(f"{self.path} needs onnxruntime; install it: pip install minigan[eval]") from e
         if not self.path.is_file():
             raise DataError(f"{self.path}: there is no such file; give the .onnx of your {self.use.role}")
+        self.version: str = onnxruntime.__version__  # of whichever package brings it: onnxruntime, onnxruntime-gpu
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 4  # errors come as exceptions

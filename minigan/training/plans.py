@@ -37,7 +37,7 @@ def write(path: Path, given: Plan) -> None:
 def check_writable(path: Path) -> None:
     """Raises ConfigError when `path` can be no file, before anything is measured for it."""
     if path.is_dir() or not path.parent.is_dir():
-        raise ConfigError(f"--out {str(path)!r}: give the name of a file, in a folder that is there")
+        raise ConfigError(f"{str(path)!r} can be no file: give the name of a file, in a folder that is there")
 
 
 def read(path: Path) -> list[Override]:

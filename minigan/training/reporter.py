@@ -1,9 +1,19 @@
 """Whom a run tells how it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from minigan.training.parts import Parts
+
+# shows progress: (what is done, of how many) -> a context whose value counts one more
+Counting = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+
+@contextmanager
+def uncounted(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """No progress is shown."""
+    yield lambda: None
 
 
 class Reporter(Protocol):

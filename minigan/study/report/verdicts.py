@@ -2,10 +2,9 @@
 
 from minigan.errors import ConfigError, DataError
 from minigan.evaluate.asked import extra
-from minigan.evaluate.evaluate import Counting, uncounted
 from minigan.study.report.opened import Opened
 from minigan.training import log
-from minigan.training.reporter import Reporter
+from minigan.training.reporter import Counting, Reporter, uncounted
 from minigan.training.verdicts import in_short
 
 
