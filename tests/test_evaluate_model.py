@@ -338,6 +338,12 @@ def test_a_model_that_does_not_serve_is_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_record_that_can_be_no_file_is_refused_by_its_option(minigan: Any, run: Path, tmp_path: Path) -> None:
+    done = minigan("judged_here:zeros", "--run", str(run), "--json", "no/r.json")
+    assert (done.status, done.out) == (2, "") and "--json 'no/r.json': give the name of a file" in done.err, done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_onnx_file_of_other_classes_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gives 7 scores for a picture, but the run has 10 classes"):
         evaluate_models([str(onnx_file(tmp_path / "c.onnx", "NHWC", classes=7))], run, N)
