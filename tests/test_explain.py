@@ -174,7 +174,7 @@ def test_the_kernel_is_the_one_that_is_bound() -> None:
 def test_an_unknown_name_is_told_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'conv2d'"):
         explain.explain("conv2")
-    with pytest.raises(ConfigError, match="^explain knows no 'zzz'; `minigan explain` lists them all$"):
+    with pytest.raises(ConfigError, match=r"^explain knows no 'zzz'; `minigan explain` lists them all$"):
         explain.explain("zzz")
     with pytest.raises(BackendError, match="backend 'cpu' is unknown"):
         explain.explain("linear", "cpu")
