@@ -333,7 +333,7 @@ def test_a_model_that_does_not_serve_is_one_line_and_nothing_is_written(
     minigan: Any, run: Path, tmp_path: Path, model: str, said: str
 ) -> None:
     done = minigan(model, "--run", str(run), "-n", "50", "--json", "r.json", "--out", "p")
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert (done.status, done.err.count("\n")) == (2, 1)  # out may tell how the judge was trained, where it is not yet
     assert re.search(said, done.err), done.err
     assert list(tmp_path.iterdir()) == []
 
