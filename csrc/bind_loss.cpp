@@ -18,10 +18,12 @@ py::tuple logit_loss(const Kernels& kernels, py::handle x_given, py::handle kind
     const In x = in(x_given);
     require(PyUnicode_Check(kind.ptr()));
     for (int i = 0; i < LOSS_KINDS; i++)
-        if (PyUnicode_CompareWithASCIIString(kind.ptr(), LOSS_NAMES[i]) == 0)
+        if (PyUnicode_CompareWithASCIIString(kind.ptr(), LOSS_NAMES[i]) == 0) {
+            require(i != HINGE || target == 1 || target == -1);
             return loss_of(x, [&](float* dx) {
                 return kernels.loss.logit_loss[i](x.data, static_cast<float>(target), dx, x.size);
             });
+        }
     throw Refused();
 }
 

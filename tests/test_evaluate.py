@@ -403,7 +403,7 @@ MISTAKES = [
     (["-n", "100000"], r"--n 100000: digits has 898 rows"),
     (["--features", "inception"], r"--features 'inception' is unknown"),
     (["--best"], r"has no best checkpoint: it was not trained with --eval-every and --keep-best"),
-    (["--json", "no/r.json"], r"'no/r.json' can be no file: give the name of a file, in a folder that is there"),
+    (["--json", "no/r.json"], r"--json 'no/r.json': give the name of a file, in a folder that is there"),
     (["--data", "ring8"], r"ring8 holds items of \(2,\), the run makes \(8, 8, 1\)"),
 ]
 

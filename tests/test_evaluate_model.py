@@ -341,8 +341,14 @@ def test_a_model_that_does_not_serve_is_one_line_and_nothing_is_written(
     minigan: Any, run: Path, judge: None, tmp_path: Path, model: str, said: str
 ) -> None:
     done = minigan(model, "--run", str(run), "-n", "50", "--json", "r.json", "--out", "p")
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert (done.status, done.err.count("\n")) == (2, 1)  # out may tell how the judge was trained, where it is not yet
     assert re.search(said, done.err), done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_can_be_no_file_is_refused_by_its_option(minigan: Any, run: Path, tmp_path: Path) -> None:
+    done = minigan("judged_here:zeros", "--run", str(run), "--json", "no/r.json")
+    assert (done.status, done.out) == (2, "") and "--json 'no/r.json': give the name of a file" in done.err, done.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -93,6 +93,24 @@ def test_a_term_stands_where_the_formula_has_it() -> None:
     assert str(found[1]) == "dw[0,1] = x[0,0] dy[0,1] + x[1,0] dy[1,1] = 1*(-2) + 3*(-3) = -11"
 
 
+SLOPES = {
+    "leaky_relu": lambda y: np.where(y > 0, 1, 0.25),
+    "tanh": lambda y: (1 - y) * (1 + y),
+    "sigmoid": lambda y: y * (1 - y),
+}
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+@pytest.mark.parametrize(("op", "out", "by"), [("activation_backward", "dx", "dy"),
+                                               ("activation_backward_tangent", "tdx", "tdy")])  # fmt: skip
+def test_an_activations_slopes_are_those_of_the_y_that_is_shown(kind: str, op: str, out: str, by: str) -> None:
+    said = explain.explain(op, "numpy")
+    (y,) = (a for name, a in said.inputs.items() if name.startswith("y (") and kind in name)
+    terms = [term for entry in said.entries[f"{out} ({kind})"] for term in entry.terms if term.factors[0][0][:-3] == by]
+    found = [next((t.coefficient for t in terms if t.factors[0][0] == f"{by}[{i}]"), 0.0) for i in range(y.size)]
+    assert found == list(SLOPES[kind](y)), f"{op} of {kind} at y = {y}"
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_penaltys_gradient_is_that_of_u_g(name: str) -> None:
     """Two ways to the same numbers: all of Penalty.add, and the tangent passes along a u that is held."""
@@ -156,6 +174,8 @@ def test_the_kernel_is_the_one_that_is_bound() -> None:
 def test_an_unknown_name_is_told_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'conv2d'"):
         explain.explain("conv2")
+    with pytest.raises(ConfigError, match=r"^explain knows no 'zzz'; `minigan explain` lists them all$"):
+        explain.explain("zzz")
     with pytest.raises(BackendError, match="backend 'cpu' is unknown"):
         explain.explain("linear", "cpu")
 

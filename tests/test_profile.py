@@ -579,7 +579,10 @@ def test_a_run_folder_is_profiled_with_its_weights(tmp_path: Path) -> None:
         (("digits", "--all-impl"), "go together"),
         (("--op", "mul", "--shape", "n1c1", "--trace", "t.json"), "--trace is for the step"),
         (("digits", "--against", ".", "--html", "h.html"), "leave out --html"),
-        (("digits", "--json", "nowhere/p.json"), "nowhere"),
+        (("digits", "--json", "nowhere/p.json"), "--json 'nowhere/p.json': give the name of a file"),
+        (("digits", "--html", "nowhere/p.html"), "--html 'nowhere/p.html'"),
+        (("--op", "mul", "--shape", "n1c1", "--json", "nowhere/p.json"), "--json 'nowhere/p.json'"),
+        (("digits", "--against", "nowhere", "--json", "nowhere/p.json"), "--json 'nowhere/p.json'"),
         (("digits", "--compare", "none.json"), "none.json"),
     ],
 )

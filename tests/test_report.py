@@ -35,6 +35,7 @@ from minigan.training import log, pictures
 from minigan.training.parts import prepare
 from minigan.training.run import load as open_run
 from minigan.training.trainer import train
+from minigan.training.verdicts import WORDS
 
 DENSE = ("train.backend=numpy", "model.z=4", "model.widths_g=[16]", "model.widths_d=[16]", "train.batch_size=16")
 
@@ -143,8 +144,11 @@ def test_the_verdict_is_diagnose_s(tmp_path: Path) -> None:
     assert told is not None and told.splitlines()[0] == said["verdict"]
     for found in said["findings"]:
         assert f"{found['verdict']}: {found['says']}" in told and all(f"try {word}" in told for word in found["try"])
-    assert said["not_looked_at"].keys() <= {word.rstrip(":") for word in told.split()}
-    assert said["findings"] and said["not_looked_at"], "this run was chosen to have both"
+    for sign, value in said["signs"].items():
+        assert f"\n{WORDS[sign]}: {value:.3g}" in told, told
+    for sign, why in said["not_looked_at"].items():
+        assert f"\nnot looked at: {WORDS[sign]}: {why}" in told, told
+    assert said["findings"] and said["signs"] and said["not_looked_at"], "this run was chosen to have both"
 
 
 def test_without_what_judges_samples_the_verdict_is_the_log_s(

@@ -329,6 +329,21 @@ def test_it_is_printed_light_whole_and_on_paper_of_its_width(tab: Page) -> None:
     tab.emulate(1280, 900, prefers_color_scheme="light")
 
 
+def test_a_single_grid_has_no_slider(tab: Page, file: Path, tmp_path: Path) -> None:
+    """There is nothing to slide to."""
+    frames = tab.ask("report.data.sections.samples.frames")
+    shown = {}
+    for count in (1, 2):
+        some = {"frames": frames[:count], "of": count, "classes": []}
+        few = tmp_path / f"{count}.html"
+        few.write_text(page("few", {"facts": [["run", "few"]], "samples": some}), encoding="utf-8")
+        tab.open(few)
+        shown[count] = tab.ask("document.querySelector('#samples-slider').checkVisibility()")
+    assert shown == {1: False, 2: True}
+    tab.requests.clear()
+    tab.open(file)
+
+
 def test_a_page_of_little_has_little(tab: Page, file: Path, tmp_path: Path) -> None:
     """What is not there has no section, and is in no one's way."""
     few = tmp_path / "few.html"

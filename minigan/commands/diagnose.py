@@ -8,16 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-WORDS = {
-    "g_gradient": "G's gradient, of the longest it had",
-    "even": "share of classes or modes that samples fill evenly",
-    "moved": "samples that changed their class between checkpoints",
-    "g_swing": "swing of the logarithm of G's gradient",
-    "spread": "variety of samples within a class, of real rows'",
-    "copies": "distance to the nearest training row, of unseen rows'",
-    "d_loss": "D's loss, of a D that cannot tell",
-}
-
 
 def diagnose(
     ctx: typer.Context,
@@ -41,7 +31,7 @@ def diagnose(
 
 
 def _show(console: Any, said: dict[str, Any]) -> None:
-    from minigan.training.verdicts import ROWS
+    from minigan.training.verdicts import ROWS, WORDS
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

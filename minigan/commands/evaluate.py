@@ -42,7 +42,7 @@ def evaluate(
     if out:
         check_folder(out)
     if json_:
-        check_writable(json_)
+        check_writable(json_, "--json")
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     counted = partial(counting, console)
     made = evaluation.evaluate(run, names, data, n, seed, features, best, reporter(console), counted)

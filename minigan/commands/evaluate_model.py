@@ -42,7 +42,7 @@ def evaluate_model(
     if out:
         check_folder(out)
     if json_:
-        check_writable(json_)
+        check_writable(json_, "--json")
     sys.path.insert(0, "")  # a user's own module:function lies where the user is
     made = examining.evaluate_models(models, run, n, seed, best, reporter(console), partial(counting, console))
     for of in (model_report.accuracies, model_report.calibrations):

@@ -37,8 +37,13 @@ def profile(
 ) -> None:
     """Show where a training step's time goes, per layer and pass, against this machine's measured ceilings."""
     from minigan.study import compare as comparing
+    from minigan.training.plans import check_writable
 
     _check(name, op, shape, all_impl, {"--compare": compare, "--against": against, "--trace": trace, "--html": html})
+    files = {"trace": trace, "json": json_, "html": html}
+    for kind, path in files.items():
+        if path:
+            check_writable(path, f"--{kind}")
     sys.path.insert(0, "")
     say = _printer(ctx.obj)
     if op:
@@ -52,7 +57,6 @@ def profile(
     if against:
         found = _against(ctx.obj, say, against, name, overrides, steps, cold, json_)
     else:
-        files = {"trace": trace, "json": json_, "html": html}
         found, miscounted = _step(ctx.obj, say, name, overrides, steps, cold, files, base)
     if miscounted:  # before any verdict, which would go by the same counts
         raise typer.Exit(MISCOUNTED)
@@ -106,10 +110,7 @@ def _step(
     from minigan.study import profile_html, profile_text, recording
     from minigan.study import trace as tracing
     from minigan.training.atomic import atomic_text
-    from minigan.training.plans import check_writable
 
-    for given in filter(None, files.values()):
-        check_writable(given)
     parts = recording.prepared(name, overrides, lambda config: with_features(config, reporter(console)))
     if (files["trace"] or base) and not profiles.measurable(parts.ops):
         raise ConfigError("kernels run in a simulator here, without times for --trace and --compare; leave them out")

@@ -97,23 +97,22 @@ def _embedding() -> Example:
 
 def _activation() -> Example:
     """y of the two smooth ones are outputs that they might have given, whose act' is not rounded."""
-    inputs = {"x": np.array([-2.0, 3.0, -1.0]), "y": np.array([0.5, 0.75, 0.25]), "dy": np.array([1.0, -2.0, 4.0])}
-    inputs |= {"tdy": np.array([3.0, 1.0, -2.0]), "ty": np.array([2.0, -1.0, 1.0])}
+    kinked, smooth = "y (leaky_relu)", "y (tanh, sigmoid)"
+    x = np.array([-2.0, 3.0, -1.0])
+    inputs = {"x": x, kinked: np.where(x > 0, x, _LEAKY.slope * x), smooth: np.array([0.5, 0.75, 0.25])}
+    inputs |= {"dy": np.array([1.0, -2.0, 4.0]), "tdy": np.array([3.0, 1.0, -2.0]), "ty": np.array([2.0, -1.0, 1.0])}
     outs = {"y (leaky_relu 0.25)": Out("activation", lambda o, a: o.activation(a.x, _LEAKY))}
 
-    def y_of(o: Any, a: Given, act: Act) -> Array:
-        return o.activation(a.x, act) if act is _LEAKY else a.y
+    def backward(act: Act, y: str) -> Callable[[Any, Given], Array]:
+        return lambda o, a: o.activation_backward(a.dy, a[y], act)
 
-    def backward(act: Act) -> Callable[[Any, Given], Array]:
-        return lambda o, a: o.activation_backward(a.dy, y_of(o, a, act), act)
+    def tangent(act: Act, y: str) -> Callable[[Any, Given], Array]:
+        return lambda o, a: o.activation_backward_tangent(a.tdy, a.dy, a[y], a.ty, act)
 
-    def tangent(act: Act) -> Callable[[Any, Given], Array]:
-        return lambda o, a: o.activation_backward_tangent(a.tdy, a.dy, y_of(o, a, act), a.ty, act)
-
-    for act in (_LEAKY, _TANH, _SIGMOID):
-        outs[f"dx ({act.kind})"] = Out("activation_backward", backward(act), linear_in("dy"))
+    for act, y in ((_LEAKY, kinked), (_TANH, smooth), (_SIGMOID, smooth)):
+        outs[f"dx ({act.kind})"] = Out("activation_backward", backward(act, y), linear_in("dy"))
         groups = linear_in("tdy") + product_of("dy", "ty")
-        outs[f"tdx ({act.kind})"] = Out("activation_backward_tangent", tangent(act), groups)
+        outs[f"tdx ({act.kind})"] = Out("activation_backward_tangent", tangent(act, y), groups)
     return Example(inputs, outs, ("activation", "activation_backward_tangent"))
 
 

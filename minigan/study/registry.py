@@ -49,7 +49,7 @@ def find(name: str) -> Named:
     kind = next((kind for kind, known in names().items() if name in known), None)
     if kind is None:
         known = [name for some in names().values() for name in some]
-        raise ConfigError(f"explain knows no {name!r}; {_nearest(name, known)}; `minigan explain` lists them all")
+        raise ConfigError(f"explain knows no {name!r}; {_nearest(name, known)}`minigan explain` lists them all")
     if kind == OP:
         example = next(e for e in EXAMPLES.values() if any(out.op == name for out in e.outs.values()))
         outs = _own(example, name)
@@ -72,5 +72,6 @@ def _own(example: Example, name: str) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    """The nearest name, as a sentence's beginning; "" when none is near: all would be too many."""
     said = nearest(name, known)
-    return said if said.startswith("did") else "see the list"
+    return f"{said} " if said.startswith("did") else ""

@@ -34,10 +34,10 @@ def write(path: Path, given: Plan) -> None:
     atomic_text(path, json.dumps({"format": FORMAT, **dataclasses.asdict(given)}, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_writable(path: Path) -> None:
-    """Raises ConfigError when `path` can be no file, before anything is measured for it."""
+def check_writable(path: Path, option: str = "--out") -> None:
+    """Raises ConfigError when `path`, given as `option`, can be no file, before anything is measured for it."""
     if path.is_dir() or not path.parent.is_dir():
-        raise ConfigError(f"{str(path)!r} can be no file: give the name of a file, in a folder that is there")
+        raise ConfigError(f"{option} {str(path)!r}: give the name of a file, in a folder that is there")
 
 
 def read(path: Path) -> list[Override]:

@@ -101,6 +101,17 @@ ROWS = (
     ),
 )
 
+# What a sign is, as a user reads it.
+WORDS = {
+    "g_gradient": "G's gradient, of the longest it had",
+    "even": "share of classes or modes that samples fill evenly",
+    "moved": "samples that changed their class between checkpoints",
+    "g_swing": "swing of the logarithm of G's gradient",
+    "spread": "variety of samples within a class, of real rows'",
+    "copies": "distance to the nearest training row, of unseen rows'",
+    "d_loss": "D's loss, of a D that cannot tell",
+}
+
 
 def findings(values: dict[str, float], details: dict[str, str] | None = None) -> list[Finding]:
     """The rows that speak, the first of each sign, the verdict's first; none of a healthy run.

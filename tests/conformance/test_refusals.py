@@ -144,6 +144,9 @@ def test_words_that_no_kernel_knows_are_refused_as_by_the_oracle(ops: Any) -> No
             backend.activation(x, Act("gelu"))
         with pytest.raises(ShapeError, match="loss kind 'nope' is unknown; known: bce"):
             backend.logit_loss(x, "nope", 1.0)
+        for target in (0.0, 0.9, -2.0, np.nan):
+            with pytest.raises(ShapeError, match=r"the hinge's target is \S+, expected 1 \(real\) or -1 \(generated\)"):
+                backend.logit_loss(x, "hinge", target)
         with pytest.raises(ShapeError, match=r"labels lie in \[0, 3\], expected \[0, 2\]"):
             backend.softmax_cross_entropy(x, np.array([0, 3], np.int32))
         with pytest.raises(ShapeError, match=r"index lies in \[-2, 0\], expected \[-1, 0\]"):

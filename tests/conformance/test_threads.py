@@ -88,7 +88,7 @@ def _given_statistics(ops: Any) -> list[np.ndarray]:
 def _losses(ops: Any) -> list[np.ndarray]:
     x, y = _arrays((3000, 21), (3000, 21))
     labels = np.arange(3000, dtype=np.int32) % 21
-    out = [ops.logit_loss(x, kind, 0.9) for kind in LOSS_KINDS]
+    out = [ops.logit_loss(x, kind, 1.0 if kind == "hinge" else 0.9) for kind in LOSS_KINDS]
     out += [ops.norm_loss(x, kind) for kind in NORM_KINDS]
     return [a for loss in (*out, ops.l1_loss(x, y), ops.mse_loss(x, y), ops.kl_gauss(x, y)) for a in loss] + [
         *ops.softmax_cross_entropy(x, labels)

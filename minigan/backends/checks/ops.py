@@ -312,6 +312,8 @@ def logit_loss(x: Array, kind: str, target: float) -> None:
     expect_some("x", x)
     if kind not in LOSS_KINDS:
         raise ShapeError(f"loss kind {kind!r} is unknown; known: {', '.join(LOSS_KINDS)}")
+    if kind == "hinge" and target not in (1, -1):
+        raise ShapeError(f"the hinge's target is {target:g}, expected 1 (real) or -1 (generated)")
 
 
 @rule("x labels#")

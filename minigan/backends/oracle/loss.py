@@ -38,7 +38,7 @@ def logit_loss(x: Array, kind: str, target: float) -> tuple[Array, Array]:
     hinge    max(0, 1 - t x), t = +1 or -1           Lim & Ye 2017, arXiv:1705.02894
     linear   t x                                     Arjovsky et al. 2017, arXiv:1701.07875
     minimax  -softplus(x) = log(1 - sigmoid(x))      Goodfellow et al. 2014, arXiv:1406.2661; t is not used
-    Raises ShapeError on an unknown kind.
+    Raises ShapeError on an unknown kind, and on a hinge of another target.
     """
     checks.logit_loss(x, kind, target)
     value, derivative = LOGIT_LOSSES[kind]

@@ -5,11 +5,11 @@ from minigan.evaluate.asked import extra
 from minigan.study.report.opened import Opened
 from minigan.training import log
 from minigan.training.reporter import Counting, Reporter, uncounted
-from minigan.training.verdicts import in_short
+from minigan.training.verdicts import WORDS, in_short
 
 
 def verdict(run: Opened, reporter: Reporter | None = None, counting: Counting = uncounted) -> str | None:
-    """The verdict, and in the lines after it the figures that say so and what to try; None of a run that is no GAN.
+    """The verdict, in the lines after it what to try and every figure; None of a run that is no GAN.
 
     By the log alone without the extra `eval`, and where data has too few rows to hold samples against. `reporter` sees
     a classifier train, where there is none yet of this data.
@@ -25,5 +25,6 @@ def verdict(run: Opened, reporter: Reporter | None = None, counting: Counting = 
     lines = [said["verdict"]]
     for found in said["findings"]:
         lines += [f"{found['verdict']}: {found['says']}", *(f"    try {remedy}" for remedy in found["try"])]
-    lines += [f"not looked at: {sign}: {why}" for sign, why in said["not_looked_at"].items()]
+    lines += [f"{WORDS[sign]}: {value:.3g}" for sign, value in said["signs"].items()]
+    lines += [f"not looked at: {WORDS[sign]}: {why}" for sign, why in said["not_looked_at"].items()]
     return "\n".join(lines)
