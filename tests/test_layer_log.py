@@ -13,8 +13,9 @@ from runs import assert_same, run, small, state
 from minigan.models.layers import Layer
 from minigan.models.shapes import Array
 from minigan.training import checkpoint, layer_log, log
-from minigan.training.layer_log import LayerLog, watching
+from minigan.training.layer_log import LayerLog
 from minigan.training.parts import prepare
+from minigan.training.wrapping import wrapped
 
 EACH = ("train.log_every=1", "train.checkpoint_every=1", "train.keep=20")
 
@@ -93,9 +94,9 @@ def test_watching_changes_no_bit_and_leaves_nothing_behind(
     unwatched = run(tmp_path / "run", *EACH, "train.steps=6")
     assert_same(state(unwatched), state(six))
     layer = prepare(small()).task.nets["g"].layers[0]
-    with watching([layer], lambda *seen: None):
+    with wrapped([layer], "forward", lambda layer, forward: forward):
         assert "forward" in vars(layer)
-    assert "forward" not in vars(layer) and "backward" not in vars(layer)
+    assert "forward" not in vars(layer)
 
 
 def test_a_resumed_run_has_the_same_lines(six: Path, tmp_path: Path) -> None:

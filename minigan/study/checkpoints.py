@@ -14,10 +14,10 @@ from minigan.models.net import Net
 from minigan.models.packing import pack
 from minigan.models.shapes import Array, Shape
 from minigan.study.inspect import Subject
-from minigan.study.passes import wrapped
 from minigan.tasks import Task
 from minigan.training import checkpoint, walk
 from minigan.training.trainer import drawn_from, restore
+from minigan.training.wrapping import wrapped
 
 DRAWN = 64  # samples that units are watched on
 

@@ -5,10 +5,10 @@ sub-steps begin and end. Nothing is computed but the step, so nothing of it can 
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from minigan.models.layers import How, Layer
 from minigan.models.net import Net
 from minigan.models.shapes import Array
 from minigan.tasks import Task
+from minigan.training.wrapping import wrapped
 
 # method -> what its arguments are, in order; what it returns follows
 _GIVEN = {
@@ -28,18 +29,6 @@ _GIVEN = {
 }
 _GIVES = {"forward": "y", "backward": "dx", "forward_tangent": "ty", "backward_tangent": "tdx"}
 _TENSORS = {"x", "dy", "tx", "tdy"}
-
-
-@contextmanager
-def wrapped(objects: Collection[Any], method: str, around: Callable[[Any, Callable[..., Any]], Any]) -> Iterator[None]:
-    """While it lasts, each object's `method` is around(object, method)."""
-    for one in objects:
-        setattr(one, method, around(one, getattr(one, method)))
-    try:
-        yield
-    finally:
-        for one in objects:
-            delattr(one, method)
 
 
 def learning(task: Task) -> dict[str, Net]:
@@ -85,14 +74,22 @@ class Moved:
 
 
 class _Announced(Proxy):
-    """Passes every op on; `begins(net, which)` is told of every pass."""
+    """Passes every op on; `begins(net, which)` is told of every pass, and so are `ops`, where they are a proxy too."""
 
     def __init__(self, ops: Any, begins: Callable[[str, str], None]):
         super().__init__(ops)
         self._begins = begins
 
+    def named(self, where: str) -> Self:
+        seen = super().named(where)
+        if isinstance(self._ops, Proxy):
+            seen._ops = self._ops.named(where)
+        return seen
+
     def announce(self, which: str) -> None:
         self._begins(self._where, which)
+        if isinstance(self._ops, Proxy):
+            self._ops.announce(which)
 
     def __getattr__(self, key: str) -> Any:
         return getattr(self._ops, key)
@@ -100,11 +97,12 @@ class _Announced(Proxy):
 
 class Watch:
     """Looks at a step that is made while `on` lasts: `see` is handed each layer's every pass, and of arrays what it
-    keeps stays; `moved` is how each sub-step moved the weights.
+    keeps stays; `moved` is how each sub-step moved the weights. `ops` is what the step runs by, where it is not the
+    task's own: a proxy of these.
     """
 
-    def __init__(self, task: Task, see: Callable[[Seen], None]):
-        self.task, self._see = task, see
+    def __init__(self, task: Task, see: Callable[[Seen], None], ops: Any = None):
+        self.task, self._see, self._ops = task, see, task.own_ops if ops is None else ops
         self.moved: list[Moved] = []
         self._sub, self._part, self._inside = -1, "", False
         self._pass = Pass(0, "", "", "")
@@ -114,8 +112,7 @@ class Watch:
     @contextmanager
     def on(self) -> Iterator[None]:
         layers = [layer for net in learning(self.task).values() for layer in net.layers]
-        own = self.task.own_ops
-        self.task.use(_Announced(own, self._begins))
+        self.task.use(_Announced(self._ops, self._begins))
         self.task.run = self._sub_step(self.task.run)
         try:
             with ExitStack() as stack:
@@ -123,7 +120,7 @@ class Watch:
                     stack.enter_context(wrapped(layers, method, partial(self._around, method)))
                 yield
         finally:
-            self.task.use(own)
+            self.task.use(self.task.own_ops)
             self._kept.clear()
             self._by.clear()
 

@@ -21,11 +21,11 @@ from minigan.config import Config
 from minigan.errors import ConfigError
 from minigan.models.net import Net
 from minigan.study import measure
-from minigan.study.passes import wrapped
 from minigan.study.roofs import caches
 from minigan.study.work import MOVES
 from minigan.training import checkpoint, trainer
 from minigan.training.parts import Parts, prepare
+from minigan.training.wrapping import wrapped
 
 FEWEST, MOST, ABOUT_S = 10, 300, 4.0  # steps of a kind, when nobody says how many: as many as take ABOUT_S
 WARM, _WARMEST, _WARM_S = 3, 30, 0.3

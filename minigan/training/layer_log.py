@@ -10,7 +10,7 @@ stands in the line.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,44 +23,12 @@ from minigan.models.slabs import size_of
 from minigan.tasks import Task
 from minigan.training import walk
 from minigan.training.log import RunLog
+from minigan.training.wrapping import wrapped
 
 NAME = "layers.jsonl"
 GRADIENT, UPDATE, ACTIVATION = "gradient", "update", "activation"
 _DIGITS = 6  # that are kept of a number
 Squares = dict[str, float]  # layer -> a sum of squares
-Seen = Callable[[Layer, str, Any, Any, Any], object]
-
-
-@contextmanager
-def watching(layers: Iterable[Layer], seen: Seen) -> Iterator[None]:
-    """Meanwhile each pass of these layers ends with seen(layer, "forward", x, y, ctx), or (layer, "backward", dy, dx,
-    ctx).
-    """
-    watched = list(layers)
-
-    def forward(layer: Layer, run: Callable[..., Any]) -> Callable[..., Any]:
-        def passed(x: Any, *how: Any) -> Any:
-            y, ctx = run(x, *how)
-            seen(layer, "forward", x, y, ctx)
-            return y, ctx
-
-        return passed
-
-    def backward(layer: Layer, run: Callable[..., Any]) -> Callable[..., Any]:
-        def passed(dy: Any, ctx: Any, *needs: Any) -> Any:
-            dx = run(dy, ctx, *needs)
-            seen(layer, "backward", dy, dx, ctx)
-            return dx
-
-        return passed
-
-    for layer in watched:
-        vars(layer).update(forward=forward(layer, layer.forward), backward=backward(layer, layer.backward))
-    try:
-        yield
-    finally:
-        for layer in watched:
-            del vars(layer)["forward"], vars(layer)["backward"]
 
 
 class LayerLog:
@@ -87,14 +55,17 @@ class LayerLog:
         for kept, net in zip(self.before, self.nets, strict=True):
             self.ops.copyto(kept, net.p)
         eager = isinstance(self.task.run, Eager)
-        with watching((layer for net in self.nets for layer in net.layers if eager), self._passed):
+        with wrapped([layer for net in self.nets for layer in net.layers if eager], "forward", self._noted):
             yield
 
-    def _passed(self, layer: Layer, which: str, given: Array, out: Any, ctx: Any) -> None:
-        if which == "forward":
-            name = layer.name
-            self.outputs[name] = self.outputs.get(name, 0.0) + self._squares(out)
-            self.numbers[name] = self.numbers.get(name, 0) + size_of(tuple(out.shape))
+    def _noted(self, layer: Layer, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            y, ctx = forward(*given)
+            self.outputs[layer.name] = self.outputs.get(layer.name, 0.0) + self._squares(y)
+            self.numbers[layer.name] = self.numbers.get(layer.name, 0) + size_of(tuple(y.shape))
+            return y, ctx
+
+        return noted
 
     def append(self, step: int) -> None:
         """The line of the step that `of` was around. Raises CheckpointError when the disk refuses."""

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from minigan.backends import costs, oracle
 from minigan.backends.proxies import Event, Timed
-from minigan.models.layers import Layer
 from minigan.study import inspect as inspecting
+from minigan.study.passes import Pass, Seen, Watch
 from minigan.study.profile import role
 from minigan.study.report.opened import Opened
 from minigan.tasks import Task
 from minigan.training import walk
-from minigan.training.layer_log import watching
 
 BINS = 25
 MOST_PASSES = 8  # of a layer that are shown, the last ones: a step may have many sub-steps
@@ -31,8 +30,8 @@ def network(run: Opened) -> dict[str, Any]:
     """A row per layer, net by net, with its costs, formula, ops, passes and parameters."""
     task = run.parts.task
     before = {name: _host(task, net.p).copy() for name, (net, _) in walk.nets(task).items()}
-    watch = _Watch(task)
-    line = watch.step(run)
+    looked = _Looked(task)
+    line = looked.step(run)
     held = {layer.name: layer for net, _ in walk.nets(task).values() for layer in net.layers}
     parameters = _parameters(task, before)
     layers = []
@@ -43,23 +42,22 @@ def network(run: Opened) -> dict[str, Any]:
                 **row._asdict(),
                 "in_shape": [row.shape[0], *layer.in_shape] if layer else [],
                 "formula": inspect.cleandoc(type(layer).__doc__ or "") if layer else "",
-                "ops": watch.ops(row.layer),
-                "passes": watch.passes.get(row.layer, [])[-MOST_PASSES:],
+                "ops": looked.ops(row.layer),
+                "passes": looked.passes(row.layer),
                 "parameters_of": parameters.get(row.layer, []),
             }
         )
-    return {"step": run.step + 1, "layers": layers, "line": line, "movers": watch.movers}
+    return {"step": run.step + 1, "layers": layers, "line": line, "movers": looked.movers}
 
 
-class _Watch:
-    """Looks at one step: `passes` by layer, as JSON values."""
+class _Looked:
+    """One step looked at (study/passes.py)."""
 
     def __init__(self, task: Task):
         self.task, self.timed = task, Timed(task.ops)
-        self.passes: dict[str, list[Numbers]] = {}
+        self.forward: dict[str, list[tuple[Pass, Numbers]]] = {}
+        self.backward: list[tuple[str, Pass, list[Numbers]]] = []
         self.movers: list[str] = []
-        self.open: dict[str, list[tuple[Any, Numbers]]] = {}  # passes whose backward pass is still to come
-        self.sub = 0
 
     def step(self, run: Opened) -> dict[str, float]:
         """Makes the step that comes next; what it would log, as far as JSON has such numbers."""
@@ -68,38 +66,31 @@ class _Watch:
         batches, labels = parts.given([parts.batches.at(number * n + k) for k in range(n)])
         names = {id(optimizer): name for name, optimizer in task.optimizers.items()}
         self.movers = [names[id(task.mover(sub))] for sub in range(task.parts_of(number))]
-        part = task.part
-
-        def counted(given: Any, labels: Any, step: int, sub: int, update: bool) -> Any:
-            self.sub, self.open = sub, {}
-            return part(given, labels, step, sub, update)
-
-        vars(task)["part"] = counted
-        task.use(self.timed)
-        try:
-            with watching((layer for net, _ in walk.nets(task).values() for layer in net.layers), self._seen):
-                record = task.step(batches, number, labels)
-        finally:
-            task.use(task.own_ops)
-            del vars(task)["part"]
+        with Watch(task, self._seen, self.timed).on():
+            record = task.step(batches, number, labels)
+        self._join()
         values = {key: float(task.ops.to_numpy(value)) for key, value in record.items()}
         return {key: v for key, v in task.line(values, number + 1).items() if math.isfinite(v)}
 
-    def _seen(self, layer: Layer, which: str, given: Any, out: Any, ctx: Any) -> None:
-        waiting = self.open.setdefault(layer.name, [])
-        if which == "forward":
-            made = {
-                "sub": self.sub + 1,
-                "mover": self.movers[self.sub],
-                "arrays": [told("x", _host(self.task, given)), told("y", _host(self.task, out))],
-            }
-            self.passes.setdefault(layer.name, []).append(made)
-            waiting.append((ctx, made))
-            return
-        at = next((k for k, (own, _) in enumerate(waiting) if own is ctx), None)
-        if at is not None:  # a penalty's further passes through the same ctx are not told apart
-            named = {"dy": given} | ({} if out is None else {"dx": out})
-            waiting.pop(at)[1]["arrays"] += [told(name, _host(self.task, a)) for name, a in named.items()]
+    def _seen(self, seen: Seen) -> None:
+        layer, during, arrays = seen.layer.name, seen.during, seen.arrays
+        if during.which == "forward":
+            made = {"sub": during.sub + 1, "mover": during.part, "arrays": [told(name, arrays[name]) for name in "xy"]}
+            self.forward.setdefault(layer, []).append((during, made))
+        if during.which == "backward":
+            given = [told(name, arrays[name]) for name in ("dy", "dx") if name in arrays]
+            self.backward.append((layer, during, given))
+
+    def _join(self) -> None:
+        """Puts dy and dx beside the x and y of their pass. A penalty's further ones through it are not told."""
+        for layer, during, given in self.backward:
+            made = next((made for own, made in self.forward.get(layer, []) if own is during.forward), None)
+            if made and len(made["arrays"]) == 2:
+                made["arrays"] += given
+
+    def passes(self, name: str) -> list[Numbers]:
+        """A layer's passes in the order of their forward passes, the last MOST_PASSES of them."""
+        return [made for _, made in self.forward.get(name, [])][-MOST_PASSES:]
 
     def ops(self, name: str) -> list[Numbers]:
         """The ops that a layer called, by the pass that it called them in, each with its formula."""
