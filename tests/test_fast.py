@@ -178,7 +178,7 @@ def test_one_thread_and_several_take_turns(workers: Callable[[int], None]) -> No
     workers(2)
     work = fast.work("linear", "n2c3o4", [("cpp", "", ("",))], 4, [1, 3])
     assert (work["op"], work["shape"]) == ("linear", "n2c3o4")
-    assert [row["threads"] for row in work["rows"]] == [1, 3]
+    assert [row["threads"] for row in work["rows"]] == [1, 3] and all("median_s" in row for row in work["rows"])
 
 
 def test_one_cpu_is_kept_to_and_given_back() -> None:

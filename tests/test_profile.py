@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -212,7 +213,7 @@ def test_ceilings_are_measured_once_a_machine(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(roofs, "_levels", lambda *args: pytest.fail("measured again"))
     assert roofs.roofs(ops) == first
     (file,) = (Path(roofs.cache_folder("roofs"))).iterdir()
-    file.write_text('{"format": "another"}')
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": "another"}))
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         roofs.roofs(ops)
 
@@ -297,9 +298,9 @@ def test_the_table_has_a_line_for_each_row_and_says_what_is_unaccounted() -> Non
 
 
 def test_the_page_needs_nothing_else() -> None:
-    text = profile_html.page(profiled(row("g.<0>", 0.030, compute_s=0.015), *REST))
+    text = profile_html.page(profiled(row("g.<0>", 0.030, compute_s=0.015), *REST, note="<why>"))
     assert text.startswith("<!doctype html>") and "<svg" in text and "g.&lt;0&gt;" in text and "<script" not in text
-    assert len(text) < 200_000
+    assert len(text) < 200_000 and "&lt;why&gt;" in text and not re.search("<0>|<why>", text)
     assert "<link" not in text and "<img" not in text and "url(http" not in text
 
 
@@ -320,6 +321,23 @@ def test_spans_of_a_trace_are_strictly_nested(opened: recording.Recording) -> No
         stack.append(e["ts"] + e["dur"])
 
 
+def test_a_trace_has_every_span_where_it_was_in_microseconds() -> None:
+    events = (
+        Event("g.0", "forward", "linear", ((2, 3), None), 1.5, 1.75),
+        Event("g.0", "forward", "mul", ((2, 4),), 1.75, 2.0),
+        Event("", "", "adam_step", ((5,),), 2.75, 2.875),
+    )  # fmt: skip
+    step = recording.Step(1.0, 1.25, 3.0, True, ((1.5, 2.5),), events)
+    found = trace.trace([step], {"preset": "digits"})["traceEvents"]
+    assert [(e["name"], e["ts"], e["dur"]) for e in found if e["ph"] == "X"] == [
+        ("step 0", 0, 2e6), ("data", 0, 0.25e6), ("part 0", 0.5e6, 1e6), ("g.0 forward", 0.5e6, 0.5e6),
+        ("linear", 0.5e6, 0.25e6), ("mul", 0.75e6, 0.25e6), ("adam_step", 1.75e6, 0.125e6),
+    ]  # fmt: skip
+    many = [step._replace(start_s=1.0 - k, parts=(), events=()) for k in range(trace.MOST_STEPS + 1)]
+    lengths = [e["dur"] for e in trace.trace(many, {"preset": ""})["traceEvents"] if e["name"].startswith("step ")]
+    assert lengths == [1e6 * (2 + k) for k in range(1, trace.MOST_STEPS + 1)], "the last ones are shown"
+
+
 # --------------------------------------------------------------------------------------------------------- comparisons
 
 
@@ -328,12 +346,15 @@ def as_json(*rows: profile.Row, **facts: Any) -> dict[str, Any]:
 
 
 def test_a_verdict_stands_where_intervals_do_not_overlap() -> None:
-    then = as_json(row("g.0", 0.010), row("g.1", 0.010), row("g.2", 0.010), row("g.3", 1e-5))
-    now = as_json(row("g.0", 0.014), row("g.1", 0.011), row("g.2", 0.006), row("g.3", 1e-4))
+    some = "g.0", "g.1", "g.2", "drift up", "drift down"
+    loud = [profile.Row("unaccounted", "", "", median_s=x, p20_s=x, p80_s=x) for x in (0.010, 0.012)]
+    then = as_json(*(row(name, 0.010) for name in some), row("g.3", 1e-5), loud[0])
+    times = 0.014, 0.011, 0.006, 0.0125, 0.008  # the last two: beyond the other's interval by less than builds drift
+    now = as_json(*map(row, some, times), row("g.3", 1e-4), loud[1])
     found = {c.name: c.verdict for c in compare.changes(then, now)}
     assert found == {
         "step": "", "g.0 forward linear": "slower", "g.1 forward linear": "", "g.2 forward linear": "faster",
-        "python": "",
+        "drift up forward linear": "", "drift down forward linear": "", "python": "",
     }  # fmt: skip
     assert compare.regressed(compare.changes(then, now)) and not compare.regressed(compare.changes(then, then))
     assert any("0.70x" not in line and "slower" in line for line in compare.lines(compare.changes(then, now)))
@@ -357,6 +378,8 @@ def test_profiles_of_different_steps_are_not_compared(tmp_path: Path) -> None:
     then = as_json(row("g.0", 0.010))
     with pytest.raises(ConfigError, match="batch is 4 in the earlier one and 8 now"):
         compare.changes(then, as_json(row("g.0", 0.010), batch=8))
+    with pytest.raises(ConfigError, match="cold is False in the earlier one and True now"):
+        compare.changes(then, as_json(row("g.0", 0.010), cold=True))
     for text in ("{", "[]", '{"format": "minigan-profile-1", "step": null}'):
         (tmp_path / "p.json").write_text(text)
         with pytest.raises(ConfigError, match="no profile with times"):
@@ -441,6 +464,7 @@ def _shapes(*shape: int, positive: bool = False) -> Any:
         ("linear", "n1,c1", "is no list of letters with numbers"),
         ("linear", "n1c1o1n2", "is no list of letters with numbers"),
         ("conv2d", "n0h4c1k3o1", "sizes that are 0 or too large"),
+        ("linear", "n100000c100000o100000", "sizes that are 0 or too large"),
     ],
 )
 def test_sizes_that_an_op_cannot_take_are_refused(op: str, shape: str, words: str) -> None:
@@ -467,6 +491,14 @@ def test_what_an_implementation_really_does_is_told_of_it_and_of_a_plans_choice(
     planned = Planned(cpp, {("conv2d", x, w, stride): "direct"})
     assert planned.work_of("conv2d", x, w, None, stride, padding) == told["direct"]
     assert planned.work_of("mul", x, x) is None
+
+
+def test_what_the_plan_takes_is_marked() -> None:
+    cpp = pytest.importorskip("minigan.backends.cpp", exc_type=MiniganError)
+    given = one_op.work("conv2d", "n2h8c3k3o4")
+    taken = one_op.prepared(given, cpp, "")[1]["implementation"]
+    found = {name: one_op.prepared(given, cpp, name)[1]["planned"] for name in ("direct", "im2col", "fft")}
+    assert found == {name: name == taken for name in found} and taken in found
 
 
 def test_moves_cost_bytes_alone() -> None:
