@@ -1,6 +1,6 @@
 """docs/fast names sources that are there, with their sizes; its figures are drawn to scale from what was measured."""
 
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -63,12 +63,10 @@ def test_pages_name_sources_and_state_sizes() -> None:
 
 @pytest.fixture(scope="module")
 def figures() -> ModuleType:
-    """docs/fast/figures.py, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("figures_of_fast", FOLDER / "figures.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """docs/fast/charts.py, which is no part of a package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        return importlib.import_module("charts")
 
 
 def drawn(svg: Any) -> tuple[list[float], list[str]]:
