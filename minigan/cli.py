@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from minigan.commands import ALL
+from minigan.commands.options import Seed
 from minigan.commands.watch import reporter
 from minigan.errors import MiniganError
 
@@ -48,7 +49,6 @@ PictureData = Annotated[str, typer.Option("--data", metavar="NAME|PATH", help="W
 Pictures = Annotated[int, typer.Option("-n", metavar="N", help="How many pictures.", min=1, max=256)]
 SearchSteps = Annotated[int | None, typer.Option("--steps", metavar="N", help="Steps of the search in z.", min=1)]
 Restarts = Annotated[int | None, typer.Option(metavar="N", help="How many z a picture begins from.", min=1, max=100)]
-Seed = Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)]
 Class = Annotated[str | None, typer.Option("--class", metavar="NAME|N", help="Of this class, by name or number.")]
 
 

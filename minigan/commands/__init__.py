@@ -1,4 +1,7 @@
-"""Commands of the command line, a file each, which cli.py registers. A command finds the console in its context."""
+"""Commands of the command line, a file each, which cli.py registers. A command finds the console in its context.
+
+options.py has what several of them take.
+"""
 
 from minigan.commands.diagnose import diagnose
 from minigan.commands.evaluate import evaluate

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from minigan.commands.options import Best, Record, Seed, check
+
 DRAWN = "samples by class, real beside generated, nearest training rows, features, curves"
 
 
@@ -17,14 +19,12 @@ def evaluate(
     metrics: Annotated[str, typer.Option(metavar="NAME,NAME", help="These alone, as fid,kid; all by default.")] = "",
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="What to hold samples against; the run's own.")] = "",
     n: Annotated[int, typer.Option("-n", "--n", metavar="N", help="Samples, and real rows; 0: 10,000 or all.")] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)] = 0,
+    seed: Seed = 0,
     features: Annotated[
         str, typer.Option(metavar="NAME", help="classifier, random, pixels, or FILE.onnx,RANGE as x.onnx,-1..1.")
     ] = "auto",
-    best: Annotated[bool, typer.Option("--best", help="The checkpoint that train --keep-best kept.")] = False,
-    json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the record with its whole protocol.")
-    ] = None,
+    best: Best = False,
+    json_: Record = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help=f"Write pictures: {DRAWN}.")] = None,
 ) -> None:
     """Judge a run's samples: how near the data, how varied, copied or not; beside what real data itself gets."""
@@ -35,14 +35,9 @@ def evaluate(
         from minigan.evaluate import figures, report
     from minigan.progress import counting, reporter
     from minigan.training.atomic import atomic_text
-    from minigan.training.export import check_folder
-    from minigan.training.plans import check_writable
 
     console = ctx.obj
-    if out:
-        check_folder(out)
-    if json_:
-        check_writable(json_, "--json")
+    check(json_, out)
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     counted = partial(counting, console)
     made = evaluation.evaluate(run, names, data, n, seed, features, best, reporter(console), counted)

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from minigan.commands.options import Best, Record, Seed, check
+
 
 def evaluate_model(
     ctx: typer.Context,
@@ -18,11 +20,9 @@ def evaluate_model(
     ],
     run: Annotated[Path, typer.Option(metavar="RUN", help="A conditional run: its folder or a checkpoint file.")],
     n: Annotated[int, typer.Option("-n", "--n", metavar="N", help="Samples of each level.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same z.", min=0, max=2**64 - 1)] = 0,
-    best: Annotated[bool, typer.Option("--best", help="The checkpoint that train --keep-best kept.")] = False,
-    json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the record with its whole protocol.")
-    ] = None,
+    seed: Seed = 0,
+    best: Best = False,
+    json_: Record = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write pictures: levels, calibration, each model's failures.")
     ] = None,
@@ -35,14 +35,9 @@ def evaluate_model(
         from minigan.evaluate import model_figures, model_report
     from minigan.progress import counting, reporter
     from minigan.training.atomic import atomic_text
-    from minigan.training.export import check_folder
-    from minigan.training.plans import check_writable
 
     console = ctx.obj
-    if out:
-        check_folder(out)
-    if json_:
-        check_writable(json_, "--json")
+    check(json_, out)
     sys.path.insert(0, "")  # a user's own module:function lies where the user is
     made = examining.evaluate_models(models, run, n, seed, best, reporter(console), partial(counting, console))
     for of in (model_report.accuracies, model_report.calibrations):
